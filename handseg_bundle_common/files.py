@@ -1,0 +1,68 @@
+"""Files that are either complete or absent."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from handseg_bundle_common.errors import HandsegInputError
+
+
+def make_folder(folder: str | os.PathLike[str]) -> Path:
+    """Create `folder` with its parents and return it.
+
+    Raises:
+        HandsegInputError: it cannot be created or written to.
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    if not os.access(path, os.W_OK):
+        raise _not_writable(path, PermissionError("permission denied"))
+    return path
+
+
+@contextmanager
+def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; it takes the name `path` only when the block succeeds.
+
+    The temporary name keeps the suffix, because image writers choose the format by it.
+
+    Raises:
+        HandsegInputError: the folder cannot be created or the file cannot be written.
+    """
+    target = Path(path)
+    make_folder(target.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    except OSError as error:
+        raise _not_writable(target, error) from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise _not_writable(target, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """Return the process's umask; reading it means setting it for a moment."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _not_writable(path: Path, error: OSError) -> HandsegInputError:
+    reason = error.strerror or str(error)
+    return HandsegInputError(path, f"cannot be written ({reason})", "choose a folder with write permission and free space")
