@@ -49,7 +49,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as error:
         raise _not_writable(target, error) from error
     finally:
@@ -65,4 +65,6 @@ def _umask() -> int:
 
 def _not_writable(path: Path, error: OSError) -> HandsegInputError:
     reason = error.strerror or str(error)
-    return HandsegInputError(path, f"cannot be written ({reason})", "choose a folder with write permission and free space")
+    return HandsegInputError(
+        path, f"cannot be written ({reason})", "choose a folder with write permission and free space"
+    )
