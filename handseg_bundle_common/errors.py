@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
+import sys
 from os import PathLike
+from types import TracebackType
+
+EXIT_CODE = 2
 
 
 class HandsegInputError(ValueError):
@@ -21,5 +28,43 @@ class HandsegInputError(ValueError):
         self.remedy = remedy
 
     def __reduce__(self) -> tuple[type[HandsegInputError], tuple[str, str, str]]:
-        """Pickle by the three parts, so that the error crosses from a loader worker intact."""
+        """Pickle by the three parts, so that the error crosses process borders intact."""
         return type(self), (self.source, self.problem, self.remedy)
+
+
+def input_error_message(error: BaseException) -> str | None:
+    """Return the sentence of the `HandsegInputError` behind an exception, or None if there is none.
+
+    MONAI wraps what its components raise in `RuntimeError`s, and a loader worker passes on nothing but the text of
+    its traceback, so both the chain of causes and the text are searched.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, HandsegInputError):
+            return str(link)
+        in_worker = re.search(rf"^{HandsegInputError.__module__}\.HandsegInputError: (.+)$", str(link), re.MULTILINE)
+        if in_worker:
+            return in_worker[1]
+        link = link.__cause__ or link.__context__
+    return None
+
+
+def explain_input_errors() -> None:
+    """Make an uncaught input error end the process with its one sentence and exit code 2.
+
+    Bundles call this first, because `python -m monai.bundle` would bury the sentence in several tracebacks.
+    """
+    sys.excepthook = _report
+
+
+def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    message = input_error_message(error)
+    if message is None:
+        sys.__excepthook__(kind, error, traceback)
+        return
+    print(f"handseg: {message}", file=sys.stderr)
+    # The interpreter ends with 1 after any exception hook; only leaving at once sets another code.
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(EXIT_CODE)

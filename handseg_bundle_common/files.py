@@ -1,12 +1,14 @@
-"""Files that are either complete or absent."""
+"""Files that are either complete or absent, and JSON read with one-sentence errors."""
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from handseg_bundle_common.errors import HandsegInputError
 
@@ -54,6 +56,28 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise _not_writable(target, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_json(path: str | os.PathLike[str], remedy: str) -> Any:
+    """Return what a JSON file holds.
+
+    Args:
+        path: the file.
+        remedy: what the user can do about a file that cannot be used, without a full stop.
+
+    Raises:
+        HandsegInputError: the file is missing, empty or not JSON.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise HandsegInputError(path, f"cannot be read ({error.strerror})", remedy) from error
+    if not content.strip():
+        raise HandsegInputError(path, "is empty", remedy)
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise HandsegInputError(path, f"is not JSON ({error})", remedy) from error
 
 
 def _umask() -> int:

@@ -1,0 +1,106 @@
+"""Checkpoints: the best weights by a validation metric, and everything needed to continue a training."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from ignite.engine import Engine, Events
+
+from handseg_bundle_common.weights import load_checkpoint, save_checkpoint, save_weights
+
+logger = logging.getLogger(__name__)
+
+
+class Stateful(Protocol):
+    """Anything with PyTorch's pair of state methods: networks, optimisers, schedulers, scalers."""
+
+    def state_dict(self) -> Any:
+        """Return the state as tensors and plain containers."""
+        ...
+
+    def load_state_dict(self, state_dict: Any) -> Any:
+        """Take a state over."""
+        ...
+
+
+class BestWeights:
+    """Save the network's weights whenever a metric of the evaluator reaches a new maximum.
+
+    Args:
+        network: the network that is validated.
+        path: file to write, usually `models/model.pt`.
+        metric: name of the metric in `evaluator.state.metrics`.
+    """
+
+    def __init__(self, network: torch.nn.Module, path: str, metric: str = "mean_dice") -> None:
+        self.network = network
+        self.path = Path(path)
+        self.metric = metric
+        self.best = float("-inf")
+
+    def attach(self, evaluator: Engine) -> None:
+        """Watch the evaluator."""
+        evaluator.add_event_handler(Events.EPOCH_COMPLETED, self._save_if_better)
+
+    def _save_if_better(self, evaluator: Engine) -> None:
+        value = float(evaluator.state.metrics[self.metric])
+        if value > self.best:
+            self.best = value
+            save_weights(self.network, self.path, epoch=int(evaluator.state.epoch), **{self.metric: value})
+            logger.info("best %s so far: %.4f, saved to %s", self.metric, value, self.path)
+
+    def state_dict(self) -> dict[str, float]:
+        """Return the best value, so that a resumed training does not overwrite better weights."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: Mapping[str, float]) -> None:
+        """Take the best value over."""
+        self.best = state_dict["best"]
+
+
+class TrainingCheckpoint:
+    """Save all training state after every epoch, and continue from it on request.
+
+    Args:
+        path: file to write, usually `models/checkpoint.pt`.
+        objects: what to save by name: network, optimizer, lr_scheduler and so on. The trainer's GradScaler and its
+            epoch and iteration counters are added.
+        resume: continue from `path` if it exists; otherwise training starts from the beginning.
+    """
+
+    def __init__(self, path: str, objects: Mapping[str, Stateful], *, resume: bool = False) -> None:
+        self.path = Path(path)
+        self.objects = dict(objects)
+        self.resume = resume
+
+    def attach(self, trainer: Engine) -> None:
+        """Load on the start of the training, save on the end of every epoch."""
+        trainer.add_event_handler(Events.STARTED, self._load)
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, self._save)
+
+    def _stateful(self, trainer: Engine) -> dict[str, Stateful]:
+        scaler = getattr(trainer, "scaler", None)
+        return self.objects if scaler is None else {**self.objects, "scaler": scaler}
+
+    def _save(self, trainer: Engine) -> None:
+        counters = {"epoch": trainer.state.epoch, "iteration": trainer.state.iteration}
+        states = {name: thing.state_dict() for name, thing in self._stateful(trainer).items()}
+        save_checkpoint(self.path, {**states, "trainer": counters})
+
+    def _load(self, trainer: Engine) -> None:
+        if not self.resume:
+            return
+        if not self.path.exists():
+            logger.info("nothing to resume at %s, starting from the beginning", self.path)
+            return
+        checkpoint = load_checkpoint(self.path)
+        for name, thing in self._stateful(trainer).items():
+            if name in checkpoint:
+                thing.load_state_dict(checkpoint[name])
+        trainer.state.epoch = checkpoint["trainer"]["epoch"]
+        trainer.state.iteration = checkpoint["trainer"]["iteration"]
+        logger.info("resumed from %s after epoch %d", self.path, trainer.state.epoch)

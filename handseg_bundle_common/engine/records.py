@@ -1,0 +1,164 @@
+"""Records of a run as plain files: the executed configuration and the metrics of every epoch."""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from monai.bundle import ConfigParser
+from monai.engines import Evaluator
+
+from handseg_bundle_common.anatomy import BONE_NAMES
+from handseg_bundle_common.files import write_atomically
+from handseg_bundle_common.metrics import per_bone_table, write_table
+
+logger = logging.getLogger(__name__)
+
+
+def executed_config() -> dict[str, Any]:
+    """Return the configuration, overlays and overrides included, that is being instantiated right now.
+
+    MONAI hands its components no reference to the parser that builds them, so this walks up the call stack to it.
+
+    Returns:
+        A copy of the parser's raw content, or an empty dictionary outside a `ConfigParser`.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, ConfigParser):
+            return dict(json.loads(json.dumps(owner.config, default=str)))
+        frame = frame.f_back
+    return {}
+
+
+class ExecutedConfig:
+    """Write the executed configuration to `config.json` when the engine starts.
+
+    Args:
+        output_dir: folder of the run.
+    """
+
+    def __init__(self, output_dir: str) -> None:
+        self.path = Path(output_dir) / "config.json"
+        self.config = executed_config()
+
+    def attach(self, engine: Engine) -> None:
+        """Write on the start of the engine."""
+        engine.add_event_handler(Events.STARTED, self._write)
+
+    def _write(self) -> None:
+        with write_atomically(self.path) as temporary:
+            temporary.write_text(json.dumps(self.config, indent=4) + "\n")
+
+
+def epoch_metrics(engine: Engine) -> dict[str, float]:
+    """Return the scalar metrics of a trainer or evaluator after an epoch, with a trainer's learning rate."""
+    metrics = {}
+    for name, value in engine.state.metrics.items():
+        tensor = torch.as_tensor(value)
+        if tensor.numel() == 1:
+            metrics[name] = float(tensor)
+    optimizer = getattr(engine, "optimizer", None)
+    if optimizer is not None:
+        metrics["learning_rate"] = float(optimizer.param_groups[0]["lr"])
+    return metrics
+
+
+class PerBoneMetrics:
+    """Add the mean over images for every bone, `dice/finger-1` and so on, to the evaluator's metrics.
+
+    Args:
+        metric: name of an `IgniteMetricHandler` with `save_details`, whose details have the shape (images, 29).
+        prefix: what the names begin with.
+    """
+
+    def __init__(self, metric: str = "mean_dice", prefix: str = "dice") -> None:
+        self.metric = metric
+        self.prefix = prefix
+
+    def attach(self, evaluator: Engine) -> None:
+        """Add on the end of every validation."""
+        evaluator.add_event_handler(Events.EPOCH_COMPLETED, self._add)
+
+    def _add(self, evaluator: Engine) -> None:
+        means = torch.as_tensor(evaluator.state.metric_details[self.metric]).nanmean(dim=0)
+        for bone, value in zip(BONE_NAMES, means.tolist(), strict=True):
+            evaluator.state.metrics[f"{self.prefix}/{bone}"] = value
+
+
+class PerBoneTable:
+    """Write the per-bone table of an evaluation to a CSV and log its worst bones.
+
+    Args:
+        path: file to write.
+        metric: name of an `IgniteMetricHandler` with `save_details`.
+    """
+
+    _WORST = 5
+
+    def __init__(self, path: str, metric: str = "mean_dice") -> None:
+        self.path = Path(path)
+        self.metric = metric
+
+    def attach(self, evaluator: Engine) -> None:
+        """Write on the end of the evaluation."""
+        evaluator.add_event_handler(Events.COMPLETED, self._write)
+
+    def _write(self, evaluator: Engine) -> None:
+        values = torch.as_tensor(evaluator.state.metric_details[self.metric]).double()
+        write_table(self.path, per_bone_table(values))
+        means = values.nanmean(dim=0)
+        worst = ", ".join(f"{BONE_NAMES[i]} {means[i]:.3f}" for i in means.argsort()[: self._WORST].tolist())
+        logger.info("mean Dice %.4f over %d images; worst: %s", means.mean(), len(values), worst)
+        logger.info("per-bone table: %s", self.path)
+
+
+class MetricsLog:
+    """Write one row an epoch, training and validation together, to a CSV; attach it to both engines.
+
+    Rows of earlier epochs are kept when a training is resumed.
+
+    Args:
+        path: file to write.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self._validation: dict[str, float] = {}
+        self._rows: list[dict[str, float]] = []
+
+    def attach(self, engine: Engine) -> None:
+        """Collect from an evaluator, or write after every epoch of a trainer."""
+        if isinstance(engine, Evaluator):
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self._collect)
+        else:
+            engine.add_event_handler(Events.STARTED, self._keep_earlier_epochs)
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self._write)
+
+    def _collect(self, evaluator: Engine) -> None:
+        self._validation = epoch_metrics(evaluator)
+
+    def _keep_earlier_epochs(self, trainer: Engine) -> None:
+        if trainer.state.epoch and self.path.exists():
+            with self.path.open(newline="") as file:
+                rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+            self._rows = [row for row in rows if row["epoch"] <= trainer.state.epoch]
+
+    def _write(self, trainer: Engine) -> None:
+        row = {"epoch": trainer.state.epoch, **epoch_metrics(trainer), **self._validation}
+        self._validation = {}
+        self._rows.append(row)
+        columns = list(dict.fromkeys(name for kept in self._rows for name in kept))
+        with write_atomically(self.path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(self._rows)
+        shown = ("train_loss", "mean_dice", "overlap_dice", "learning_rate")
+        logger.info("epoch %d: %s", row["epoch"], ", ".join(f"{name} {row[name]:.4g}" for name in shown if name in row))

@@ -1,0 +1,93 @@
+"""MLflow: one run for a training and its validations."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Engine, Events
+from monai.engines import Evaluator
+from monai.handlers import MLFlowHandler
+
+from handseg_bundle_common.engine.records import epoch_metrics, executed_config
+
+
+def unique_run_name(prefix: str) -> str:
+    """Return `prefix` with the time and four random hexadecimal digits.
+
+    MONAI's handler continues any unfinished run of the same name, so a name must not come twice by accident.
+    """
+    return f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def top_level_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyper-parameters of a bundle: the plain values at the top of its configuration.
+
+    Expressions (`$`), references (`@`), components and macros (`%`) are left out; the bundle's version is added.
+    """
+    plain = {
+        key: value
+        for key, value in config.items()
+        if isinstance(value, (bool, int, float)) or (isinstance(value, str) and not value.startswith(("$", "@", "%")))
+    }
+    version = config.get("_meta_", {}).get("version")
+    return plain if version is None else {**plain, "bundle_version": version}
+
+
+class MLflowTracker(MLFlowHandler):
+    """Log hyper-parameters, every epoch's metrics and the run's folder; attach it to trainer and evaluator alike.
+
+    Both engines write to one run, which whoever started first also closes.
+
+    Args:
+        tracking_uri: where MLflow stores runs; SQLite by default in the bundles. `MLFLOW_TRACKING_URI` wins over it.
+        run_name: name of the run, see `unique_run_name`.
+        output_dir: folder whose files become artifacts at the end: configuration, metrics, overlays.
+        experiment_name: MLflow experiment that all bundles share, so that their runs stand in one table.
+    """
+
+    def __init__(self, tracking_uri: str, run_name: str, output_dir: str, experiment_name: str = "handseg") -> None:
+        super().__init__(
+            tracking_uri=tracking_uri,
+            experiment_name=experiment_name,
+            run_name=run_name,
+            experiment_param=top_level_parameters(executed_config()),
+            iteration_log=False,
+        )
+        self.output_dir = Path(output_dir)
+        self._owner: Engine | None = None
+
+    def attach(self, engine: Engine) -> None:
+        """Log the engine's epochs; the first engine to start opens the run and closes it."""
+        engine.add_event_handler(Events.STARTED, self._open, engine)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._log_epoch)
+        engine.add_event_handler(Events.COMPLETED, self._finish, "FINISHED")
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
+
+    def _open(self, engine: Engine) -> None:
+        if self._owner is None:
+            self._owner = engine
+            self.start(engine)
+
+    def _log_epoch(self, engine: Engine) -> None:
+        # An evaluator's epoch is that of the training around it; the first epoch of either is 1.
+        values = epoch_metrics(engine)
+        if isinstance(engine, Evaluator):
+            values = {f"val_{name}": value for name, value in values.items()}
+        self._log_metrics(values, step=engine.state.epoch)
+
+    def _finish(self, engine: Engine, status: str) -> None:
+        if engine is self._owner and self.cur_run is not None:
+            if self.output_dir.is_dir():
+                self.client.log_artifacts(self.cur_run.info.run_id, str(self.output_dir))
+            self.client.set_terminated(self.cur_run.info.run_id, status)
+            self.cur_run = None
+            self._owner = None
+            self._dispose_sqlite_store()
+
+    def _fail(self, engine: Engine, error: Exception) -> None:
+        self._finish(engine, "FAILED")
+        raise error

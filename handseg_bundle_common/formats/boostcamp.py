@@ -1,0 +1,164 @@
+"""The data set's own annotations: polygons of the bones in one JSON file a radiograph."""
+
+from __future__ import annotations
+
+import json
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.files import read_json, write_atomically
+from handseg_bundle_common.masks import Packed, unpack_masks
+
+Ring = NDArray[np.float64]
+Annotations = dict[str, list[Ring]]
+
+# Far outside any radiograph; polygon fill would walk through every row up to a stray vertex.
+MAX_COORDINATE = 1_000_000
+
+_EXPORT_AGAIN = 'export the polygons again, as {"annotations": [{"label": ..., "points": [[x, y], ...]}, ...]}'
+
+
+def read_annotations(path: str | PathLike[str]) -> Annotations:
+    """Read the polygons of one radiograph.
+
+    A bone that is annotated twice has the rings of both; a bone that is not annotated is left out.
+
+    Returns:
+        Bone name -> rings, each (N, 2) vertices x, y in pixels.
+
+    Raises:
+        HandsegInputError: the file cannot be read, or holds an unknown label or an unusable ring.
+    """
+    document = read_json(path, _EXPORT_AGAIN)
+    entries = document.get("annotations") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise HandsegInputError(path, 'has no list "annotations"', _EXPORT_AGAIN)
+    annotations: Annotations = {}
+    for number, entry in enumerate(entries, start=1):
+        if not isinstance(entry, dict) or not {"label", "points"} <= entry.keys():
+            raise HandsegInputError(path, f'annotation {number} has no "label" or no "points"', _EXPORT_AGAIN)
+        label, points = entry["label"], entry["points"]
+        _check_label(path, label)
+        rings = points if _depth(points) == 3 else [points]
+        annotations.setdefault(label, []).extend(_ring(path, label, ring) for ring in rings)
+    return annotations
+
+
+def write_annotations(path: str | PathLike[str], annotations: Annotations) -> None:
+    """Write polygons in the layout of the data set; whole-pixel vertices are written as integers.
+
+    Raises:
+        HandsegInputError: a label is unknown, a ring is unusable or the file cannot be written.
+    """
+    entries: list[dict[str, Any]] = []
+    for label, rings in annotations.items():
+        _check_label(path, label)
+        points = [_as_numbers(_ring(path, label, ring)) for ring in rings]
+        if points:
+            entries.append(
+                {
+                    "id": f"{Path(path).stem}-{label}",
+                    "type": "poly_seg",
+                    "attributes": {},
+                    "points": points[0] if len(points) == 1 else points,
+                    "label": label,
+                }
+            )
+    with write_atomically(path) as temporary:
+        temporary.write_text(json.dumps({"annotations": entries}), encoding="utf-8")
+
+
+def rasterise(annotations: Annotations, height: int, width: int) -> NDArray[np.bool_]:
+    """Fill the polygons as masks (29, H, W), pixel for pixel like `rasterise_packed`."""
+    return unpack_masks(rasterise_packed(annotations, height, width))
+
+
+def rasterise_packed(annotations: Annotations, height: int, width: int) -> Packed:
+    """Fill the polygons as packed masks (H, W).
+
+    Vertices are rounded to whole pixels and every ring is filled as by `cv2.fillPoly`, outline included;
+    the rings of a bone are united, so that a ring within another makes no hole.
+    """
+    packed = np.zeros((height, width), np.uint32)
+    for label, rings in annotations.items():
+        bit = np.uint32(1 << CHANNEL[label])
+        for ring in rings:
+            _fill_ring(packed, ring, bit)
+    return packed
+
+
+def masks_to_annotations(masks: NDArray[np.bool_] | Packed) -> Annotations:
+    """Trace the outlines of masks (29, H, W) or packed masks (H, W); bones without a pixel are left out.
+
+    Rasterising the outlines gives the masks back exactly, except that holes are filled: united rings have none.
+    """
+    if masks.ndim == 2:
+        masks = unpack_masks(masks.astype(np.uint32, copy=False))
+    traced = {name: _outlines(mask) for name, mask in zip(BONE_NAMES, masks, strict=True)}
+    return {name: rings for name, rings in traced.items() if rings}
+
+
+def _check_label(source: str | PathLike[str], label: object) -> None:
+    if not isinstance(label, str) or label not in CHANNEL:
+        raise HandsegInputError(source, f"has the unknown label {label!r}", f"use one of {', '.join(BONE_NAMES)}")
+
+
+def _depth(points: object) -> int:
+    """Return how many lists lie around the first number: 2 in one ring, 3 in a list of rings."""
+    depth = 0
+    while isinstance(points, list) and points:
+        points = points[0]
+        depth += 1
+    return depth
+
+
+def _ring(source: str | PathLike[str], label: str, points: Any) -> Ring:
+    """Return the points of one ring as an array (N, 2) or raise a HandsegInputError."""
+    try:
+        ring = np.array(points)
+    except ValueError:  # points of different lengths
+        ring = np.empty(1, object)
+    is_pairs = ring.dtype.kind in "iuf" and ring.shape[1:] == (2,)
+    if not is_pairs and ring.shape != (0,):
+        problem = "points that are not pairs of numbers"
+    elif len(ring) < 3:
+        problem = f"a ring of only {len(ring)} points"
+    elif not (np.abs(ring) <= MAX_COORDINATE).all():
+        problem = f"points that are not finite or more than {MAX_COORDINATE} pixels away"
+    else:
+        return ring.astype(np.float64)
+    raise HandsegInputError(source, f"{label} has {problem}", "redraw the polygon or remove the annotation")
+
+
+def _as_numbers(ring: Ring) -> list[list[float]]:
+    """Return JSON numbers; many readers hand them to polygon fill, which takes integers only."""
+    whole = np.rint(ring).astype(np.int64)
+    numbers: list[list[float]] = (whole if (whole == ring).all() else ring).tolist()
+    return numbers
+
+
+def _fill_ring(packed: Packed, ring: Ring, bit: np.uint32) -> None:
+    """Set `bit` where the ring lies, drawing only within its bounding box."""
+    vertices = np.round(ring).astype(np.int32)
+    left, top = np.maximum(vertices.min(axis=0), 0)
+    right, bottom = np.minimum(vertices.max(axis=0) + 1, packed.shape[::-1])
+    if left >= right or top >= bottom:
+        return
+    scratch = np.zeros((bottom - top, right - left), np.uint8)
+    cv2.fillPoly(scratch, [vertices - (left, top)], 1)
+    window = packed[top:bottom, left:right]
+    np.bitwise_or(window, bit, out=window, where=scratch.view(np.bool_))
+
+
+def _outlines(mask: NDArray[np.bool_]) -> list[Ring]:
+    """Return the outer outlines of a mask; one of one or two pixels repeats its last vertex to make a ring."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    rings = [contour[:, 0].astype(np.float64) for contour in contours]
+    return [np.pad(ring, ((0, max(0, 3 - len(ring))), (0, 0)), mode="edge") for ring in rings]

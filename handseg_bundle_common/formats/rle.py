@@ -1,0 +1,175 @@
+"""The competition's submission: a CSV of run-length codes, one row a bone and image.
+
+A code lists `start length` pairs of the mask's runs, row after row, the first pixel being 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.files import write_atomically
+from handseg_bundle_common.masks import Packed, unpack_masks
+
+COLUMNS = ("image_name", "class", "rle")
+
+# File names that are not valid Unicode survive writing and reading.
+_ENCODING_ERRORS = "surrogateescape"
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_WRITE_AGAIN = "write the submission again"
+
+
+def encode_rle(mask: NDArray[np.bool_]) -> str:
+    """Encode one mask (H, W); an empty mask gives an empty string."""
+    pixels = np.ravel(mask).astype(bool, copy=False)
+    edges = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+    if pixels[:1].any():
+        edges = np.insert(edges, 0, 0)
+    if pixels[-1:].any():
+        edges = np.append(edges, pixels.size)
+    starts, ends = edges[::2], edges[1::2]
+    return " ".join(map(str, np.column_stack([starts + 1, ends - starts]).ravel().tolist()))
+
+
+def decode_rle(rle: str, height: int, width: int, source: str = "run-length code") -> NDArray[np.bool_]:
+    """Decode one mask (H, W).
+
+    Args:
+        rle: the code; an empty string gives an empty mask.
+        height: rows of the mask.
+        width: columns of the mask.
+        source: what an error names, such as the file, image and bone.
+
+    Raises:
+        HandsegInputError: an odd count of numbers, something that is no integer, a start or length below 1,
+            runs that overlap or descend, or a run beyond the image.
+    """
+    pixels = np.zeros(height * width, bool)
+    end = 0
+    for start, length in _runs(rle, source):
+        if start < 1 or length < 1:
+            problem = "starts or lasts less than 1"
+        elif start <= end:
+            problem = "overlaps or precedes the run before it"
+        elif start + length - 1 > pixels.size:
+            problem = f"ends beyond the {width} x {height} pixels of the image"
+        else:
+            end = start + length - 1
+            pixels[start - 1 : end] = True
+            continue
+        raise HandsegInputError(source, f"the run {start} {length} {problem}", "encode the mask again")
+    return pixels.reshape(height, width)
+
+
+class SubmissionWriter:
+    """Context manager that streams a submission; the file appears, complete, when the block succeeds.
+
+    Example:
+        with SubmissionWriter("submission.csv") as submission:
+            submission.write("image1.png", masks)
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = Path(path)
+        self._names: set[str] = set()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> SubmissionWriter:
+        with ExitStack() as stack:
+            temporary = stack.enter_context(write_atomically(self.path))
+            file = stack.enter_context(
+                temporary.open("w", encoding="utf-8", errors=_ENCODING_ERRORS, newline="")  # csv ends its lines itself
+            )
+            self._rows = csv.writer(file)
+            self._rows.writerow(COLUMNS)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, traceback)
+
+    def write(self, image_name: str, masks: NDArray[np.bool_] | Packed) -> None:
+        """Write the 29 rows of one image.
+
+        Args:
+            image_name: kept as text, whatever it looks like.
+            masks: masks (29, H, W) or packed masks (H, W).
+
+        Raises:
+            HandsegInputError: the image has been written already.
+        """
+        if image_name in self._names:
+            raise HandsegInputError(self.path, f"would hold the image {image_name!r} twice", "rename one of the images")
+        self._names.add(image_name)
+        if masks.ndim == 2:
+            masks = unpack_masks(masks.astype(np.uint32, copy=False))
+        for bone, mask in zip(BONE_NAMES, masks, strict=True):
+            self._rows.writerow((image_name, bone, encode_rle(mask)))
+
+
+def read_submission(path: str | PathLike[str]) -> dict[str, dict[str, str]]:
+    """Read a submission; `decode_rle` turns its codes into masks.
+
+    Returns:
+        Image name -> bone name -> code, bones in channel order.
+
+    Raises:
+        HandsegInputError: the file is missing or no such CSV, or an image has not each of the 29 bones once.
+    """
+    images: dict[str, dict[str, str]] = {}
+    for line, (image_name, bone, rle) in _rows(path):
+        codes = images.setdefault(image_name, {})
+        if bone not in CHANNEL:
+            raise HandsegInputError(path, f"line {line} has the unknown class {bone!r}", f"use {', '.join(BONE_NAMES)}")
+        if bone in codes:
+            raise HandsegInputError(path, f"line {line} repeats {bone} of {image_name!r}", _WRITE_AGAIN)
+        codes[bone] = rle
+    for image_name, codes in images.items():
+        missing = [bone for bone in BONE_NAMES if bone not in codes]
+        if missing:
+            problem = f"{image_name!r} lacks {len(missing)} of {len(BONE_NAMES)} classes, {missing[0]} first"
+            raise HandsegInputError(path, problem, "write a row with an empty code for a bone that is not there")
+    return {image_name: {bone: codes[bone] for bone in BONE_NAMES} for image_name, codes in images.items()}
+
+
+def _runs(rle: str, source: str) -> Iterator[tuple[int, int]]:
+    """Yield the `start length` pairs of a code."""
+    tokens = rle.split()
+    for token in tokens:
+        if not _INTEGER.fullmatch(token):
+            raise HandsegInputError(source, f"{token[:20]!r} is no pixel number", "encode the mask again")
+    if len(tokens) % 2:
+        raise HandsegInputError(source, f"has an odd count of numbers, {len(tokens)}", "encode the mask again")
+    numbers = map(int, tokens)
+    return zip(numbers, numbers, strict=True)
+
+
+def _rows(path: str | PathLike[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line number and the three fields of every row below the header."""
+    try:
+        with Path(path).open(encoding="utf-8-sig", errors=_ENCODING_ERRORS, newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, None)
+            if header != list(COLUMNS):
+                raise HandsegInputError(path, f"does not start with the line {','.join(COLUMNS)}", _WRITE_AGAIN)
+            for row in reader:
+                if len(row) != len(COLUMNS):
+                    problem = f"line {reader.line_num} has {len(row)} fields, not {len(COLUMNS)}"
+                    raise HandsegInputError(path, problem, _WRITE_AGAIN)
+                yield reader.line_num, row
+    except OSError as error:
+        raise HandsegInputError(path, f"cannot be read ({error.strerror})", "name a submission CSV") from error
+    except csv.Error as error:
+        raise HandsegInputError(path, f"is not a CSV file ({error})", _WRITE_AGAIN) from error

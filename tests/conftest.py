@@ -1,0 +1,21 @@
+"""Shared fixtures: the repository's folders and its sample data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder that holds `bundles`, `data` and the package."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def sample_data() -> Path:
+    """Eight simulated hands of four patients, the default data of every bundle."""
+    return REPOSITORY / "data" / "sample"

@@ -1,0 +1,113 @@
+"""Plain-file records: executed configuration, metrics of every epoch, per-bone means."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+import torch
+from ignite.engine import Engine
+from monai.bundle import ConfigParser
+from monai.engines import SupervisedEvaluator, SupervisedTrainer
+
+from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
+from handseg_bundle_common.engine import ExecutedConfig, MetricsLog, PerBoneMetrics, PerBoneTable
+from handseg_bundle_common.engine.records import executed_config
+
+
+def test_the_executed_configuration_holds_overrides(tmp_path):
+    parser = ConfigParser(
+        {
+            "max_epochs": 5,
+            "writer": {"_target_": "handseg_bundle_common.engine.ExecutedConfig", "output_dir": str(tmp_path)},
+        }
+    )
+    parser["max_epochs"] = 7
+    engine = Engine(lambda *_: None)
+    parser.get_parsed_content("writer").attach(engine)
+    engine.run([0])
+    written = json.loads((tmp_path / "config.json").read_text())
+    assert written["max_epochs"] == 7
+    assert written["writer"]["_target_"].endswith("ExecutedConfig")
+
+
+def test_outside_a_parser_there_is_no_configuration(tmp_path):
+    assert executed_config() == {}
+    assert ExecutedConfig(str(tmp_path)).config == {}
+
+
+def _trainer(log, max_epochs, first_epoch=0):
+    trainer = SupervisedTrainer(
+        device=torch.device("cpu"),
+        max_epochs=max_epochs,
+        train_data_loader=[{"image": torch.ones(1, 1), "label": torch.ones(1, 1)}],
+        network=(network := torch.nn.Linear(1, 1)),
+        optimizer=torch.optim.SGD(network.parameters(), lr=0.25),
+        loss_function=torch.nn.MSELoss(),
+        train_handlers=[log],
+        decollate=False,
+    )
+    trainer.state.epoch = first_epoch
+    return trainer
+
+
+def _rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_training_and_validation_share_a_row(tmp_path):
+    log = MetricsLog(str(tmp_path / "metrics.csv"))
+    evaluator = SupervisedEvaluator(
+        device=torch.device("cpu"), val_data_loader=[], network=torch.nn.Identity(), val_handlers=[log]
+    )
+    evaluator.state.metrics = {"mean_dice": torch.tensor(0.5), "not_a_scalar": torch.ones(2)}
+    log._collect(evaluator)
+    _trainer(log, 1).run()
+    (row,) = _rows(tmp_path / "metrics.csv")
+    assert (row["epoch"], row["mean_dice"], row["learning_rate"]) == ("1", "0.5", "0.25")
+    assert "not_a_scalar" not in row
+
+
+def test_resuming_keeps_the_rows_of_earlier_epochs_only(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("epoch,mean_dice\n1,0.1\n2,0.2\n3,0.3\n")
+    log = MetricsLog(str(path))
+    trainer = _trainer(log, 3)
+    trainer.state.epoch = 2
+    log._keep_earlier_epochs(trainer)
+    trainer.state.epoch = 3
+    log._write(trainer)
+    assert [float(row["epoch"]) for row in _rows(path)] == [1, 2, 3]
+    assert [row["mean_dice"] for row in _rows(path)] == ["0.1", "0.2", ""]
+
+
+@pytest.fixture
+def evaluator():
+    """An evaluator after two images: every bone has Dice 0.2 and 0.6, the pisiform is missing in one."""
+    engine = Engine(lambda *_: None)
+    details = torch.tensor([[0.2], [0.6]]).repeat(1, NUM_BONES)
+    details[0, BONE_NAMES.index("Pisiform")] = torch.nan
+
+    def finish(engine):
+        engine.state.metric_details = {"mean_dice": details}
+
+    engine.add_event_handler("epoch_completed", finish)
+    return engine
+
+
+def test_every_bone_becomes_a_metric(evaluator):
+    PerBoneMetrics().attach(evaluator)
+    metrics = evaluator.run([0]).metrics
+    assert metrics["dice/finger-1"] == pytest.approx(0.4)
+    assert metrics["dice/Pisiform"] == pytest.approx(0.6)
+    assert len(metrics) == NUM_BONES
+
+
+def test_the_per_bone_table_is_written(evaluator, tmp_path):
+    PerBoneTable(str(tmp_path / "per_bone.csv")).attach(evaluator)
+    evaluator.run([0])
+    rows = {row["bone"]: row for row in _rows(tmp_path / "per_bone.csv")}
+    assert set(BONE_NAMES) <= set(rows)
+    assert float(rows["Ulna"]["mean"]) == pytest.approx(0.4, abs=1e-4)
