@@ -96,6 +96,8 @@ class PerBoneMetrics:
 class PerBoneTable:
     """Write the per-bone table of an evaluation to a CSV and log its worst bones.
 
+    Needs batches of decollated items with `image_name`, as the bundles' evaluators have them.
+
     Args:
         path: file to write.
         metric: name of an `IgniteMetricHandler` with `save_details`.
@@ -106,14 +108,20 @@ class PerBoneTable:
     def __init__(self, path: str, metric: str = "mean_dice") -> None:
         self.path = Path(path)
         self.metric = metric
+        self._image_names: list[str] = []
 
     def attach(self, evaluator: Engine) -> None:
         """Write on the end of the evaluation."""
+        evaluator.add_event_handler(Events.EPOCH_STARTED, self._image_names.clear)
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._note_images)
         evaluator.add_event_handler(Events.COMPLETED, self._write)
+
+    def _note_images(self, evaluator: Engine) -> None:
+        self._image_names += [item["image_name"] for item in evaluator.state.batch]
 
     def _write(self, evaluator: Engine) -> None:
         values = torch.as_tensor(evaluator.state.metric_details[self.metric]).double()
-        write_table(self.path, per_bone_table(values))
+        write_table(self.path, per_bone_table(values, self._image_names))
         means = values.nanmean(dim=0)
         worst = ", ".join(f"{BONE_NAMES[i]} {means[i]:.3f}" for i in means.argsort()[: self._WORST].tolist())
         logger.info("mean Dice %.4f over %d images; worst: %s", means.mean(), len(values), worst)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -129,13 +129,15 @@ def read_submission(path: str | PathLike[str]) -> dict[str, dict[str, str]]:
         HandsegInputError: the file is missing or no such CSV, or an image has not each of the 29 bones once.
     """
     images: dict[str, dict[str, str]] = {}
-    for line, (image_name, bone, rle) in _rows(path):
-        codes = images.setdefault(image_name, {})
-        if bone not in CHANNEL:
-            raise HandsegInputError(path, f"line {line} has the unknown class {bone!r}", f"use {', '.join(BONE_NAMES)}")
-        if bone in codes:
-            raise HandsegInputError(path, f"line {line} repeats {bone} of {image_name!r}", _WRITE_AGAIN)
-        codes[bone] = rle
+    with _long_fields():
+        for line, (image_name, bone, rle) in _rows(path):
+            codes = images.setdefault(image_name, {})
+            if bone not in CHANNEL:
+                problem = f"line {line} has the unknown class {bone!r}"
+                raise HandsegInputError(path, problem, f"use {', '.join(BONE_NAMES)}")
+            if bone in codes:
+                raise HandsegInputError(path, f"line {line} repeats {bone} of {image_name!r}", _WRITE_AGAIN)
+            codes[bone] = rle
     for image_name, codes in images.items():
         missing = [bone for bone in BONE_NAMES if bone not in codes]
         if missing:
@@ -154,6 +156,16 @@ def _runs(rle: str, source: str) -> Iterator[tuple[int, int]]:
         raise HandsegInputError(source, f"has an odd count of numbers, {len(tokens)}", "encode the mask again")
     numbers = map(int, tokens)
     return zip(numbers, numbers, strict=True)
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """Let the csv module read fields of any length; its limit is one for the whole process."""
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _rows(path: str | PathLike[str]) -> Iterator[tuple[int, list[str]]]:

@@ -107,7 +107,7 @@ def test_evaluation_writes_the_per_bone_table(bundle, trained, tmp_path):
     overrides = _folders(tmp_path) | {"ckpt_dir": str(folder / "models")}
     _run(bundle, ["train.json", "evaluate.json"], "evaluating", **SMALL, **overrides)
     with (tmp_path / "output" / "per_bone.csv").open(newline="") as file:
-        assert set(BONE_NAMES) <= {row["bone"] for row in csv.DictReader(file)}
+        assert set(BONE_NAMES) <= {row["name"] for row in csv.DictReader(file)}
 
 
 def test_inference_writes_overlays_and_a_submission(bundle, trained, sample_data, tmp_path):

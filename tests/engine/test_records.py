@@ -86,7 +86,7 @@ def test_resuming_keeps_the_rows_of_earlier_epochs_only(tmp_path):
 @pytest.fixture
 def evaluator():
     """An evaluator after two images: every bone has Dice 0.2 and 0.6, the pisiform is missing in one."""
-    engine = Engine(lambda *_: None)
+    engine = Engine(lambda engine, name: engine.state.__setattr__("batch", [{"image_name": name}]))
     details = torch.tensor([[0.2], [0.6]]).repeat(1, NUM_BONES)
     details[0, BONE_NAMES.index("Pisiform")] = torch.nan
 
@@ -99,7 +99,7 @@ def evaluator():
 
 def test_every_bone_becomes_a_metric(evaluator):
     PerBoneMetrics().attach(evaluator)
-    metrics = evaluator.run([0]).metrics
+    metrics = evaluator.run(["first.png", "second.png"]).metrics
     assert metrics["dice/finger-1"] == pytest.approx(0.4)
     assert metrics["dice/Pisiform"] == pytest.approx(0.6)
     assert len(metrics) == NUM_BONES
@@ -107,7 +107,8 @@ def test_every_bone_becomes_a_metric(evaluator):
 
 def test_the_per_bone_table_is_written(evaluator, tmp_path):
     PerBoneTable(str(tmp_path / "per_bone.csv")).attach(evaluator)
-    evaluator.run([0])
-    rows = {row["bone"]: row for row in _rows(tmp_path / "per_bone.csv")}
+    evaluator.run(["first.png", "second.png"])
+    rows = {row["name"]: row for row in _rows(tmp_path / "per_bone.csv")}
     assert set(BONE_NAMES) <= set(rows)
     assert float(rows["Ulna"]["mean"]) == pytest.approx(0.4, abs=1e-4)
+    assert rows["Ulna"]["worst_image"] == "first.png"

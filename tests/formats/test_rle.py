@@ -109,7 +109,7 @@ def test_touching_runs_are_accepted() -> None:
         ("4 1 1 1", "the run 1 1 overlaps or precedes"),
         ("6 2", "the run 6 2 ends beyond the 3 x 2 pixels"),
         ("7 1", "the run 7 1 ends beyond the 3 x 2 pixels"),
-        ("999999999999999999 1", "ends beyond the 3 x 2 pixels"),
+        ("999999999999999999 1", "the run 9{18} 1 ends beyond the 3 x 2 pixels"),
     ],
 )
 def test_bad_code(rle: str, problem: str) -> None:
@@ -163,8 +163,9 @@ def test_submission_appears_only_when_complete(tmp_path: Path) -> None:
 
 def test_submission_needs_a_folder_that_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(HandsegInputError, match="cannot be written.*choose a folder"), SubmissionWriter(
-        tmp_path / "file" / "x.csv"
+    with (
+        pytest.raises(HandsegInputError, match="cannot be written.*choose a folder"),
+        SubmissionWriter(tmp_path / "file" / "x.csv"),
     ):
         pass
 

@@ -1,0 +1,166 @@
+"""EffiSegNet: an EfficientNet encoder whose features are summed at full size and refined by Ghost modules."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from monai.networks.nets import EfficientNetBNFeatures
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  the name that PyTorch's own documentation uses
+
+from handseg_bundle_common.anatomy import NUM_BONES
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.weights import load_state_dict_file
+
+_STRIDE = 32
+_FEATURE_LEVELS = 5
+
+
+class GhostModule(nn.Module):
+    """Half of the channels by a point-wise convolution, the other half from these by a depthwise one.
+
+    Source: Han et al., GhostNet: More Features from Cheap Operations, CVPR 2020 (arXiv:1911.11907), with ReLU before
+    the normalisation as in EffiSegNet.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output, an even number.
+        scale: nearest-neighbour up-sampling of the input. It is applied after the point-wise layers, where it gives
+            the same result for a quarter of the work at scale 2.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, scale: int = 1) -> None:
+        super().__init__()
+        half = out_channels // 2
+        self.scale = scale
+        self.primary_conv = nn.Sequential(
+            nn.Conv2d(in_channels, half, kernel_size=1, bias=False), nn.ReLU(inplace=True), nn.BatchNorm2d(half)
+        )
+        self.cheap_operation = nn.Sequential(
+            nn.Conv2d(half, half, kernel_size=3, padding=1, groups=half, bias=False),
+            nn.ReLU(inplace=True),
+            nn.BatchNorm2d(half),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in_channels, H, W) to (N, out_channels, scale * H, scale * W)."""
+        primary = self.primary_conv(x)
+        if self.scale > 1:
+            primary = F.interpolate(primary, scale_factor=float(self.scale), mode="nearest")
+        return torch.cat([primary, self.cheap_operation(primary)], dim=1)
+
+
+class EffiSegNet(nn.Module):
+    """EffiSegNet for images of any size and number of channels.
+
+    The features of an EfficientNet at strides 2, 4, 8, 16 and 32 each pass a 3 x 3 convolution, ReLU and batch
+    normalisation, and are up-sampled to full size and summed; after a further normalisation two Ghost modules and a
+    point-wise convolution give the logits.
+
+    Source: Vezakis et al., EffiSegNet, arXiv:2407.16298. There the output has the encoder's native size; here it has
+    the input's. Nearest-neighbour up-sampling by two commutes with sums and point-wise layers, so the sum is built
+    from coarse to fine and everything before the first depthwise convolution of the decoder runs at half the size.
+    Outputs and gradients are the same in exact arithmetic; only the running variances of the first two decoder
+    normalisations differ, by the relative 3 / (4 n) of Bessel's correction over n pixels at half the size.
+
+    Args:
+        in_channels: channels of the images.
+        out_channels: classes, one channel of logits each.
+        model_name: the encoder, `efficientnet-b0` to `efficientnet-b8` or `efficientnet-l2`.
+        decoder_channels: channels of the decoder, an even number.
+        drop_connect_rate: probability of skipping the last residual block in training; it falls linearly to 0 at the
+            first (EfficientNet's stochastic depth, arXiv:1603.09382).
+        pretrained_path: file with EfficientNet weights for the encoder, named as by EfficientNet-PyTorch or MONAI.
+            Without it the encoder starts from random weights; nothing is ever downloaded.
+
+    Raises:
+        HandsegInputError: an argument is out of range, or the file cannot be read or fits less than 95 % of the encoder.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        out_channels: int = NUM_BONES,
+        model_name: str = "efficientnet-b0",
+        decoder_channels: int = 32,
+        drop_connect_rate: float = 0.2,
+        pretrained_path: str | None = None,
+    ) -> None:
+        super().__init__()
+        if decoder_channels < 2 or decoder_channels % 2:
+            raise HandsegInputError("decoder_channels", f"is {decoder_channels}", "choose an even number from 2 up")
+        self.encoder = _encoder(model_name, in_channels, drop_connect_rate)
+        if pretrained_path is not None:
+            _load_encoder(self.encoder, pretrained_path)
+        self.levels = nn.ModuleList(_level(width, decoder_channels) for width in _feature_widths(self.encoder))
+        self.norm = nn.BatchNorm2d(decoder_channels)
+        self.ghost1 = GhostModule(decoder_channels, decoder_channels, scale=2)
+        self.ghost2 = GhostModule(decoder_channels, decoder_channels)
+        self.head = nn.Conv2d(decoder_channels, out_channels, kernel_size=1, bias=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map images (N, in_channels, H, W) to logits (N, out_channels, H, W)."""
+        height, width = image.shape[-2], image.shape[-1]
+        below, right = (_STRIDE - height % _STRIDE) % _STRIDE, (_STRIDE - width % _STRIDE) % _STRIDE
+        if below + right > 0:
+            image = F.pad(image, [0, right, 0, below], mode="replicate")
+        features = self.encoder(image)
+        maps = [level(features[k]) for k, level in enumerate(self.levels)]
+        total = maps[-1]
+        for k in range(len(maps) - 2, -1, -1):
+            total = maps[k] + F.interpolate(total, scale_factor=2.0, mode="nearest")
+        logits: Tensor = self.head(self.ghost2(self.ghost1(self.norm(total))))
+        return logits[:, :, :height, :width]
+
+
+def _encoder(model_name: str, in_channels: int, drop_connect_rate: float) -> EfficientNetBNFeatures:
+    """Build MONAI's encoder without its classification head, which no feature depends on."""
+    try:
+        encoder = EfficientNetBNFeatures(model_name, pretrained=False, in_channels=in_channels)
+    except ValueError as error:
+        raise HandsegInputError("model_name", str(error), "choose one of these") from error
+    for unused in ("_conv_head", "_conv_head_padding", "_bn1", "_avg_pooling", "_dropout", "_fc"):
+        delattr(encoder, unused)
+    blocks = [block for stack in encoder._blocks for block in stack]
+    for depth, block in enumerate(blocks):
+        block.drop_connect_rate = drop_connect_rate * depth / len(blocks)
+        _fold_padding(block)
+    return encoder
+
+
+def _fold_padding(block: nn.Module) -> None:
+    """Let a depthwise convolution do its symmetric padding itself, which saves a copy of its input.
+
+    MONAI pads as TensorFlow's "same" would at the encoder's native size. With stride 1 that is symmetric; with stride
+    2 it is one less than the kernel's size or two, and either gives exactly half of an even size, so that every image
+    size divisible by 32 has features of exactly 1/2 to 1/32.
+    """
+    padding = getattr(block._depthwise_conv_padding, "padding", (0, 1))
+    if len(set(padding)) == 1:
+        block._depthwise_conv.padding = (padding[0], padding[0])
+        block._depthwise_conv_padding = nn.Identity()
+
+
+def _feature_widths(encoder: EfficientNetBNFeatures) -> list[int]:
+    """Return the channels at strides 2, 4, 8, 16 and 32: those of the last block before each reduction and the end."""
+    return [encoder._blocks[stack - 1][-1].out_channels for stack in encoder.extract_stacks]
+
+
+def _level(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Bring the features of one level to the decoder's channels."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False),
+        nn.ReLU(inplace=True),
+        nn.BatchNorm2d(out_channels),
+    )
+
+
+def _load_encoder(encoder: EfficientNetBNFeatures, path: str) -> None:
+    """Load EfficientNet weights, the first convolution adapted to the number of input channels."""
+    source = load_state_dict_file(path)
+    # MONAI nests the blocks of a stack, `_blocks.1.2._bn0`, where EfficientNet-PyTorch counts them, `_blocks.2._bn0`.
+    names = {name: re.sub(r"(_blocks)\.\d+(\.\d+\.)", r"\1\2", name) for name in encoder.state_dict()}
+    found = {name: source.get(name, source.get(flat)) for name, flat in names.items()}
+    target = encoder.state_dict()
+    stem = found.get("_conv_stem.weight")

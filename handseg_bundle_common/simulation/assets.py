@@ -1,0 +1,225 @@
+"""The bones of one right hand: built once from the `myo-sim` package, then read from one cache file.
+
+The surfaces come from OpenSim and are licensed CC BY 3.0; `myo-sim`, which ships them, is licensed Apache-2.0.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import xml.etree.ElementTree as ET
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES, Group
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.files import write_atomically
+from handseg_bundle_common.simulation.surfaces import Surface, inner_wall, is_watertight, remesh
+
+CACHE_NAME = "handseg-bones-1.npz"
+_QUANTUM_MM = 0.01
+_FINGER_FILES = [f"{ray}{part}" for ray in (2, 3, 4, 5) for part in ("distph", "midph", "proxph", "mc")]
+_MESH_FILES = ["thumbdist", "thumbprox", "1mc", *_FINGER_FILES] + [bone.name.lower() for bone in BONES[19:]]
+# Voxel edge and smoothing in millimetres for the surfaces that are shipped open.
+_REPAIRS = {"5distph": (0.4, 0.25), "pisiform": (0.5, 0.35), "radius": (1.0, 1.2), "ulna": (1.0, 1.0)}
+_FOREARM_LENGTH_MM = 190.0
+# The radius is shipped 1.57 times as wide as the capitate is long; radiographs show about 1.30.
+_FOREARM_WIDTH_SCALE = 0.83
+
+
+@dataclass(frozen=True)
+class HandModel:
+    """Surfaces of the 29 bones of a right hand at rest, in millimetres: x radial, y proximal, z dorsal.
+
+    Attributes:
+        vertices: outer surface (V, 3) of all bones, one after the other.
+        inner_vertices: inner wall of the cortex (V, 3), vertex by vertex below the outer surface.
+        triangles: outward triangles (T, 3), indices into one bone's own vertices.
+        vertex_starts: first vertex of each bone and the total (30,).
+        triangle_starts: first triangle of each bone and the total (30,).
+        joint_centres: centre of the joint at the proximal end of each bone (29, 3).
+    """
+
+    vertices: NDArray[np.float32]
+    inner_vertices: NDArray[np.float32]
+    triangles: NDArray[np.int32]
+    vertex_starts: NDArray[np.int64]
+    triangle_starts: NDArray[np.int64]
+    joint_centres: NDArray[np.float64]
+
+    def vertices_of(self, channel: int) -> slice:
+        """Return where the vertices of one bone stand."""
+        return slice(int(self.vertex_starts[channel]), int(self.vertex_starts[channel + 1]))
+
+    def triangles_of(self, channel: int) -> NDArray[np.int32]:
+        """Return the triangles of one bone."""
+        return self.triangles[self.triangle_starts[channel] : self.triangle_starts[channel + 1]]
+
+
+def about() -> str:
+    """Return where the bone surfaces come from and under which licences."""
+    return (
+        "Bone surfaces: OpenSim musculoskeletal models (CC BY 3.0), as shipped by the myo-sim package "
+        "(MyoSuite, Apache-2.0); repaired, smoothed and rescaled for handseg."
+    )
+
+
+def default_cache() -> Path:
+    """Return the path of the cache file, inside `$HANDSEG_CACHE` or `~/.cache/handseg`."""
+    folder = os.environ.get("HANDSEG_CACHE") or Path.home() / ".cache" / "handseg"
+    return Path(folder) / CACHE_NAME
+
+
+def load_assets(path: Path | None = None) -> HandModel:
+    """Read the bones from the cache file and build it first when it is missing.
+
+    Raises:
+        HandsegInputError: the file is no bone cache, or it is missing and `myo-sim` is not installed.
+    """
+    path = Path(path) if path else default_cache()
+    if not path.exists():
+        build_assets(path)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return _from_arrays({name: arrays[name] for name in arrays.files})
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise HandsegInputError(path, "is not a bone cache", "delete it; it is built again on the next run") from error
+
+
+def build_assets(output: Path | None = None) -> Path:
+    """Repair the 29 surfaces of the installed `myo-sim` package and write them to one cache file.
+
+    Args:
+        output: file to write, by default `default_cache()`.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        HandsegInputError: `myo-sim` or `trimesh` is not installed.
+    """
+    output = Path(output) if output else default_cache()
+    models = _models_folder()
+    origins = _body_origins(models / "arm" / "assets" / "myoarm_r_chain.xml")
+    centre = origins["capitate"]
+    surfaces = [_read_bone(models / "meshes" / f"{name}.stl", origins[name] - centre) for name in _MESH_FILES]
+    joints = np.array([(origins[name] - centre) * 1000 for name in _MESH_FILES])
+    surfaces = _rescale_forearm(surfaces)
+    inner = [inner_wall(surface, _cortex_depth(channel, surface)) for channel, surface in enumerate(surfaces)]
+    vertices = [_quantise(surface.vertices) for surface in surfaces]
+    triangles = [surface.triangles.astype(np.uint16) for surface in surfaces]
+    with write_atomically(output) as temporary:
+        np.savez_compressed(
+            temporary,
+            vertices=np.concatenate(vertices),
+            inner_vertices=np.concatenate([_quantise(points) for points in inner]),
+            triangles=np.concatenate(triangles),
+            vertex_starts=np.cumsum([0, *map(len, vertices)]),
+            triangle_starts=np.cumsum([0, *map(len, triangles)]),
+            joint_centres=joints,
+        )
+    return output
+
+
+def _from_arrays(arrays: dict[str, NDArray[np.generic]]) -> HandModel:
+    starts = arrays["vertex_starts"].astype(np.int64)
+    if len(starts) != NUM_BONES + 1 or starts[-1] != len(arrays["vertices"]):
+        raise ValueError("wrong number of bones")
+    return HandModel(
+        vertices=(arrays["vertices"] * _QUANTUM_MM).astype(np.float32),
+        inner_vertices=(arrays["inner_vertices"] * _QUANTUM_MM).astype(np.float32),
+        triangles=arrays["triangles"].astype(np.int32),
+        vertex_starts=starts,
+        triangle_starts=arrays["triangle_starts"].astype(np.int64),
+        joint_centres=arrays["joint_centres"].astype(np.float64),
+    )
+
+
+def _quantise(points: NDArray[np.float64]) -> NDArray[np.int16]:
+    return np.round(points / _QUANTUM_MM).astype(np.int16)
+
+
+def _models_folder() -> Path:
+    """Find the package's files without importing it, because its import needs a physics engine."""
+    spec = importlib.util.find_spec("myo_sim")
+    if spec is None or not spec.submodule_search_locations or importlib.util.find_spec("trimesh") is None:
+        raise HandsegInputError(
+            "myo-sim", "the bone surfaces are not installed", 'run pip install "handseg[simulate]"'
+        )
+    return Path(next(iter(spec.submodule_search_locations))) / "models"
+
+
+def _body_origins(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Return the origin of every mesh's body in metres; the bodies are nested and only translated."""
+    origins: dict[str, NDArray[np.float64]] = {}
+
+    def visit(body: ET.Element, parent: NDArray[np.float64]) -> None:
+        origin = parent + np.array(body.get("pos", "0 0 0").split(), float)
+        for geometry in body.findall("geom"):
+            origins[geometry.get("mesh", "").removesuffix("_r")] = origin
+        for child in body.findall("body"):
+            visit(child, origin)
+
+    for body in ET.parse(path).getroot().findall("body"):  # noqa: S314 - a file of an installed package
+        visit(body, np.zeros(3))
+    return origins
+
+
+def _read_bone(path: Path, origin: NDArray[np.float64]) -> Surface:
+    """Read one surface, shift it to its place in millimetres and close it where it is shipped open."""
+    import trimesh  # noqa: PLC0415 - only building the cache needs it
+
+    mesh = trimesh.load(path, process=True)
+    mesh.vertices = (mesh.vertices + origin) * 1000
+    if path.stem in _REPAIRS:
+        pitch, smoothing = _REPAIRS[path.stem]
+        end = mesh.vertices[:, 1].min() + _FOREARM_LENGTH_MM
+        mesh.update_faces(mesh.triangles_center[:, 1] < end + 10)
+        fine = mesh.subdivide_to_size(0.7 * pitch, max_iter=20)
+        kept = fine.triangles_center[:, 1] < end
+        surface = remesh(fine.triangles_center[kept], fine.face_normals[kept], pitch, smoothing)
+    else:
+        surface = Surface(np.asarray(mesh.vertices), np.asarray(mesh.faces))
+    if not is_watertight(surface.triangles):
+        raise HandsegInputError(path, "the surface cannot be closed", "install myo-sim 0.2.4")
+    return surface
+
+
+def _rescale_forearm(surfaces: list[Surface]) -> list[Surface]:
+    """Narrow radius and ulna about the long axis through the wrist, where they meet the carpus."""
+    radius, ulna = CHANNEL["Radius"], CHANNEL["Ulna"]
+    ends = [s.vertices[s.vertices[:, 1] < s.vertices[:, 1].min() + 15].mean(0) for s in surfaces[radius : ulna + 1]]
+    centre = 0.65 * ends[0] + 0.35 * ends[1]
+    scale = np.array([_FOREARM_WIDTH_SCALE, 1.0, _FOREARM_WIDTH_SCALE])
+    narrowed = [Surface((s.vertices - centre) * scale + centre, s.triangles) for s in surfaces[radius : ulna + 1]]
+    return [*surfaces[:radius], *narrowed]
+
+
+def _cortex_depth(channel: int, surface: Surface) -> NDArray[np.float64]:
+    """Return the thickness of the cortex in millimetres at each vertex: thin at joint ends, thick in shafts."""
+    group, thin = BONES[channel].group, 0.5
+    if group is Group.CARPALS:
+        return np.full(len(surface.vertices), thin)
+    centred = surface.vertices - surface.vertices.mean(0)
+    axis = np.linalg.svd(centred, full_matrices=False)[2][0]
+    along = centred @ axis
+    radius = np.linalg.norm(centred - along[:, None] * axis, axis=1)
+    if group is Group.FOREARM:
+        shaft = np.clip((surface.vertices[:, 1] - surface.vertices[:, 1].min() - 12) / 45, 0, 1)
+        thickest = 2.2
+    else:
+        shaft = np.clip(1.6 - 2.2 * np.abs(2 * (along - along.min()) / np.ptp(along) - 1), 0, 1)
+        thickest = 1.9 if group is Group.METACARPALS else 1.3
+    depth = thin + (thickest - thin) * shaft * shaft * (3 - 2 * shaft)
+    return np.minimum(depth, 0.45 * np.maximum(_slice_mean(along, radius), 1.0))
+
+
+def _slice_mean(along: NDArray[np.float64], radius: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return at each vertex the mean radius of the bone's cross-section there."""
+    bins = np.clip((along - along.min()) / 2.0, 0, None).astype(int)
+    mean = np.bincount(bins, radius) / np.maximum(np.bincount(bins), 1)
+    return np.asarray(mean[bins])

@@ -1,0 +1,46 @@
+"""MONAI dictionary transforms for radiographs with overlapping masks, and the pipelines that bundles use."""
+
+from handseg_bundle_common.transforms.load import (
+    SIZE_KEY,
+    LoadBoneMasksd,
+    LoadRadiographd,
+    ScaleRadiographd,
+    UnpackBoneMasksd,
+)
+from handseg_bundle_common.transforms.pipelines import (
+    inference_transforms,
+    random_appearance,
+    training_transforms,
+    validation_postprocessing,
+    validation_transforms,
+)
+from handseg_bundle_common.transforms.restore import RestoreMasksd, restore_masks
+from handseg_bundle_common.transforms.warp import (
+    RandWarpd,
+    ResizeRadiographd,
+    WarpParameters,
+    sampling_grid,
+    warp_packed_masks,
+    warp_radiograph,
+)
+
+__all__ = [
+    "SIZE_KEY",
+    "LoadBoneMasksd",
+    "LoadRadiographd",
+    "RandWarpd",
+    "ResizeRadiographd",
+    "RestoreMasksd",
+    "ScaleRadiographd",
+    "UnpackBoneMasksd",
+    "WarpParameters",
+    "inference_transforms",
+    "random_appearance",
+    "restore_masks",
+    "sampling_grid",
+    "training_transforms",
+    "validation_postprocessing",
+    "validation_transforms",
+    "warp_packed_masks",
+    "warp_radiograph",
+]

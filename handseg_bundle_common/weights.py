@@ -1,0 +1,249 @@
+"""Weights and checkpoints on disk: the only place that loads or saves them, and that finds a bundle's folder.
+
+Every load goes through `torch.load(weights_only=True)`, which builds tensors and plain values only, so that a file
+from elsewhere cannot run code. A file that needs more is refused; there is no unsafe second attempt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+
+from handseg_bundle_common.anatomy import BONE_NAMES
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.files import write_atomically
+
+Network = TypeVar("Network", bound=nn.Module)
+PathLike = str | os.PathLike[str]
+
+_METADATA = Path("configs", "metadata.json")
+_PACKAGE_PARENT = Path(__file__).resolve().parents[1]
+_SAME_SETTINGS = "use weights of the same architecture and settings"
+
+
+def find_bundle(name: str) -> str:
+    """Return the absolute folder of a bundle.
+
+    A name is the folder's name or the "name" in its metadata. It is looked up in the working directory and in the
+    folder that holds this package (an exported bundle carries its own copy), each of which may be the bundle itself;
+    then in the folders of `$HANDSEG_BUNDLES`, in the repository's `bundles/` and in `<prefix>/share/handseg/bundles`.
+
+    Args:
+        name: a folder that holds `configs/metadata.json`, or a bundle's name.
+
+    Raises:
+        HandsegInputError: there is no such bundle; the sentence lists the known ones.
+    """
+    folder = Path(name).expanduser()
+    if (folder / _METADATA).is_file():
+        return str(folder.resolve())
+    known = list(_bundles())
+    for bundle in known:
+        if name in (bundle.name, _metadata_name(bundle)):
+            return str(bundle)
+    names = ", ".join(dict.fromkeys(bundle.name for bundle in known)) or "none found"
+    raise HandsegInputError(name, "is no bundle", f"name a bundle's folder or one of the known bundles ({names})")
+
+
+def _bundles() -> Iterator[Path]:
+    """Yield every bundle folder that can be found by name, in order of precedence."""
+    yield from (own for own in (Path.cwd(), _PACKAGE_PARENT) if (own / _METADATA).is_file())
+    listed = [Path(entry).expanduser() for entry in os.environ.get("HANDSEG_BUNDLES", "").split(os.pathsep) if entry]
+    for shelf in (*listed, _PACKAGE_PARENT / "bundles", Path(sys.prefix) / "share" / "handseg" / "bundles"):
+        yield from (metadata.parents[1] for metadata in sorted(shelf.resolve().glob(f"*/{_METADATA.as_posix()}")))
+
+
+def _metadata_name(bundle: Path) -> str | None:
+    try:
+        metadata = json.loads((bundle / _METADATA).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return metadata.get("name") if isinstance(metadata, dict) else None
+
+
+def save_weights(network: nn.Module, path: PathLike, *, half_precision: bool = False, **info: Any) -> None:
+    """Write a network's weights with the bones they belong to; the file is either complete or absent.
+
+    Args:
+        network: the network; wrappers for parallel training, averaging and compilation are taken off.
+        path: file to write.
+        half_precision: store convolution and linear weights as float16, half the size. Tensors of one dimension or
+            none, among them all normalisation statistics, keep their type.
+        info: plain values to store beside the weights, such as the epoch.
+
+    Raises:
+        HandsegInputError: the file cannot be written, or `info` holds something other than plain values.
+    """
+    state = {name: tensor.detach().cpu() for name, tensor in _unwrapped(network).state_dict().items()}
+    if half_precision:
+        state = {name: t.half() if t.is_floating_point() and t.ndim > 1 else t for name, t in state.items()}
+    save_checkpoint(path, {**info, "model": state})
+
+
+def load_weights(network: Network, path: PathLike, *, sha256: str | None = None) -> Network:
+    """Load weights into a network and return it.
+
+    Args:
+        network: receives the weights in its own precision and on its own device.
+        path: what `save_weights` wrote, or a plain state dictionary.
+        sha256: expected hexadecimal digest of the file.
+
+    Raises:
+        HandsegInputError: the file is missing, damaged, unsafe or not the one expected; or its bones, number of
+            classes or tensors are not the network's.
+    """
+    content = _read(path, sha256)
+    _check_bones(content, path)
+    state = _state_dict(content, path)
+    target = _unwrapped(network)
+    _check_fit(target.state_dict(), state, path)
+    target.load_state_dict(state)
+    return network
+
+
+def save_checkpoint(path: PathLike, state: Mapping[str, Any]) -> None:
+    """Write training state with the names of the bones; the file is either complete or absent.
+
+    Args:
+        path: file to write.
+        state: state dictionaries and plain values by name.
+
+    Raises:
+        HandsegInputError: the file cannot be written, or holds objects that `load_checkpoint` would refuse.
+    """
+    with write_atomically(path) as temporary:
+        torch.save({**state, "bones": list(BONE_NAMES)}, temporary)
+        try:
+            torch.load(temporary, weights_only=True, map_location="meta", mmap=True)
+        except Exception as error:
+            raise HandsegInputError(
+                path,
+                f"is not written, because it would hold {_refused(error) or 'objects'} that no safe load accepts",
+                "keep to tensors, numbers, text, lists and dictionaries",
+            ) from error
+
+
+def load_checkpoint(path: PathLike, *, sha256: str | None = None) -> dict[str, Any]:
+    """Return what `save_checkpoint` wrote, with all tensors on the CPU.
+
+    Args:
+        path: file to read.
+        sha256: expected hexadecimal digest of the file.
+
+    Raises:
+        HandsegInputError: the file is missing, damaged, unsafe, not the one expected or of other bones.
+    """
+    content = _read(path, sha256)
+    if not isinstance(content, dict):
+        raise _not_a_checkpoint(path, f"it holds a {type(content).__name__}")
+    _check_bones(content, path)
+    return content
+
+
+def load_state_dict_file(path: PathLike, *, sha256: str | None = None) -> dict[str, Tensor]:
+    """Return the tensors of a file by name, for pre-trained encoders.
+
+    Args:
+        path: a state dictionary, or a dictionary that holds one as "model".
+        sha256: expected hexadecimal digest of the file.
+
+    Raises:
+        HandsegInputError: the file is missing, damaged, unsafe, not the one expected or holds no tensors.
+    """
+    return _state_dict(_read(path, sha256), path)
+
+
+def _read(path: PathLike, sha256: str | None) -> Any:
+    """Load a file safely, after checking its digest through the same open file."""
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            if sha256 is not None and hashlib.file_digest(file, "sha256").hexdigest() != sha256.lower():
+                raise HandsegInputError(path, "does not have the expected SHA-256 digest", "fetch the file again")
+            file.seek(0)
+            return torch.load(file, weights_only=True, map_location="cpu")
+    except HandsegInputError:
+        raise
+    except OSError as error:
+        raise HandsegInputError(path, f"cannot be read ({error.strerror})", "name an existing file of weights") from error
+    except Exception as error:  # a damaged file fails in any of a dozen ways
+        refused = _refused(error)
+        if refused is None:
+            raise _not_a_checkpoint(path, "it is empty, truncated or of another kind") from error
+        raise HandsegInputError(
+            path, f"holds {refused}, which could run code and is not loaded", "save its state dictionary alone"
+        ) from error
+
+
+def _refused(error: Exception) -> str | None:
+    """Return the name of the class or function that a safe load refused, if that was the reason."""
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    return found and found[1]
+
+
+def _not_a_checkpoint(path: PathLike, reason: str) -> HandsegInputError:
+    return HandsegInputError(path, f"is no checkpoint ({reason})", "name a .pt file that a training wrote")
+
+
+def _state_dict(content: Any, path: PathLike) -> dict[str, Tensor]:
+    """Return the state dictionary that a file's content is or holds as "model"."""
+    state = content.get("model", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise _not_a_checkpoint(path, "it holds no state dictionary of a network")
+    return state
+
+
+def _check_bones(content: Any, path: PathLike) -> None:
+    """Refuse content that names other bones, or the same in another order; a plain state dictionary names none."""
+    bones = content.get("bones", list(BONE_NAMES)) if isinstance(content, dict) else list(BONE_NAMES)
+    if bones == list(BONE_NAMES):
+        return
+    problem = "holds no list of bones"
+    if isinstance(bones, list):
+        problem = f"is for {len(bones)} bones instead of {len(BONE_NAMES)}"
+        pairs = zip(bones, BONE_NAMES, strict=False)
+        swapped = next(((k, *pair) for k, pair in enumerate(pairs) if pair[0] != pair[1]), None)
+        if swapped and len(bones) == len(BONE_NAMES):
+            problem = "has {1!r} instead of {2!r} in channel {0}".format(*swapped)
+    raise HandsegInputError(path, problem, "use weights trained for the bones of handseg in their order")
+
+
+def _check_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], path: PathLike) -> None:
+    """Refuse a state dictionary whose names or shapes are not those of the network."""
+    missing = [name for name in expected if name not in found]
+    unexpected = [name for name in found if name not in expected]
+    if missing:
+        problem = f"lacks {len(missing)} of the network's {len(expected)} tensors, first {missing[0]}"
+    elif unexpected:
+        problem = f"holds {len(unexpected)} tensors that the network does not have, first {unexpected[0]}"
+    else:
+        shapes = {name: (tuple(found[name].shape), tuple(tensor.shape)) for name, tensor in expected.items()}
+        different = {name: pair for name, pair in shapes.items() if pair[0] != pair[1]}
+        if not different:
+            return
+        # The head stands last in every network here, and its output channels are the classes.
+        (classes, *rest), (expected_classes, *expected_rest) = shapes[list(shapes)[-1]]
+        if classes != expected_classes and rest == expected_rest:
+            problem = f"predicts {classes} classes instead of {expected_classes}"
+        else:
+            name, (shape, expected_shape) = next(iter(different.items()))
+            problem = f"has {len(different)} tensors of another shape, first {name} with {shape} for {expected_shape}"
+    raise HandsegInputError(path, problem, _SAME_SETTINGS)
+
+
+def _unwrapped(network: nn.Module) -> nn.Module:
+    """Take off the wrappers of compilation, parallel training and weight averaging."""
+    network = getattr(network, "_orig_mod", network)
+    while isinstance(network, (DataParallel, DistributedDataParallel, AveragedModel)):
+        network = network.module
+    return network

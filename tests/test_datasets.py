@@ -1,0 +1,322 @@
+"""Data lists and folds."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from monai.bundle import ConfigParser
+
+from handseg_bundle_common import datasets, resources
+from handseg_bundle_common.datasets import (
+    data_list,
+    find_images,
+    fold_split,
+    image_list,
+    make_folds,
+    read_folds,
+    sample_dir,
+    sample_folds,
+    write_folds,
+)
+from handseg_bundle_common.errors import HandsegInputError
+
+EXPECTED_LAYOUT = r"lay the images in DCM/<patient>/<image>\.png and the polygons in outputs_json/<patient>"
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def annotated(root: Path, patients: dict[str, int]) -> Path:
+    """Lay out a data set with so many images of each patient."""
+    for patient, count in patients.items():
+        for number in range(count):
+            touch(root, f"DCM/{patient}/{patient}_{number}.png", f"outputs_json/{patient}/{patient}_{number}.json")
+    return root
+
+
+def items_of(patients: dict[str, int]) -> list[dict[str, str]]:
+    return [{"patient": patient} for patient, count in patients.items() for _ in range(count)]
+
+
+def test_find_images_is_sorted_and_passes_over_what_is_no_visible_image(tmp_path: Path) -> None:
+    touch(tmp_path, "b/2.PNG", "a/1.tiff", "3.jpg", "a/x.json", "a/._1.png", ".cache/4.png")
+    (tmp_path / "folder.png").mkdir()
+    assert find_images(tmp_path) == [tmp_path / "3.jpg", tmp_path / "a/1.tiff", tmp_path / "b/2.PNG"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_find_images_follows_links_but_not_in_circles(tmp_path: Path) -> None:
+    touch(tmp_path, "store/1.png")
+    (tmp_path / "data" / "p").mkdir(parents=True)
+    (tmp_path / "data" / "q").symlink_to(tmp_path / "store")
+    (tmp_path / "data" / "p" / "up").symlink_to(tmp_path / "data")
+    assert find_images(tmp_path / "data") == [tmp_path / "data" / "q" / "1.png"]
+
+
+def test_data_list_pairs_images_and_polygons(tmp_path: Path) -> None:
+    annotated(tmp_path, {"p2": 1, "p1": 2})
+    items = data_list(tmp_path)
+    assert [item["image_name"] for item in items] == ["p1_0.png", "p1_1.png", "p2_0.png"]
+    assert items[0] == {
+        "image": str(tmp_path / "DCM/p1/p1_0.png"),
+        "label": str(tmp_path / "outputs_json/p1/p1_0.json"),
+        "image_name": "p1_0.png",
+        "patient": "p1",
+    }
+
+
+def test_data_list_makes_relative_paths_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    annotated(tmp_path / "data", {"p1": 1})
+    monkeypatch.chdir(tmp_path)
+    assert data_list("data") == data_list(tmp_path / "data")
+    assert Path(data_list("data")[0]["label"]).is_absolute()
+
+
+@pytest.mark.parametrize(
+    ("image", "patient"),
+    [("DCM/p1/x.png", "p1"), ("p1/x.jpg", "p1"), ("p1/study/x.png", "p1"), ("x.png", "test")],
+    ids=["the data set's test tree", "folders", "folders in folders", "one folder"],
+)
+def test_images_alone_have_no_label(tmp_path: Path, image: str, patient: str) -> None:
+    root = touch(tmp_path / "test", image)
+    assert data_list(root) == [{"image": str(root / image), "image_name": Path(image).name, "patient": patient}]
+
+
+def test_image_list_keeps_the_order_of_the_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert image_list(["q/2.png", tmp_path / "p" / "1.png"]) == [
+        {"image": str(tmp_path / "q/2.png"), "image_name": "2.png", "patient": "q"},
+        {"image": str(tmp_path / "p/1.png"), "image_name": "1.png", "patient": "p"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (None, rf"data: is not a folder; {EXPECTED_LAYOUT}"),
+        ([], rf"data: holds no image \(\.png, .*\); {EXPECTED_LAYOUT}"),
+        (["DCM/p/x.txt"], rf"DCM: holds no image \(\.png, .*\); {EXPECTED_LAYOUT}"),
+        (["outputs_json/p/x.json"], rf"DCM: is not a folder; {EXPECTED_LAYOUT}"),
+        (
+            ["DCM/p/b.png", "DCM/p/a.png", "DCM/p/c.png", "outputs_json/p/c.json"],
+            r"data: 2 images lack polygons in outputs_json, p/a first; add the missing files",
+        ),
+        (
+            ["DCM/p/a.png", "outputs_json/p/a.json", "outputs_json/q/a.json"],
+            r"data: 1 polygon files lack an image in DCM, q/a first; add the missing files",
+        ),
+        (
+            ["DCM/p/a.png", "DCM/p/a.jpg", "outputs_json/p/a.json"],
+            r"data: two images in DCM are named p/a; keep one of them",
+        ),
+    ],
+    ids=["missing", "empty", "no image", "no DCM", "no polygons", "no image of polygons", "two images of a name"],
+)
+def test_bad_data(tmp_path: Path, names: list[str] | None, message: str) -> None:
+    if names is not None:
+        (tmp_path / "data").mkdir()
+        touch(tmp_path / "data", *names)
+    with pytest.raises(HandsegInputError, match=message):
+        data_list(tmp_path / "data")
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(st.text("abc\u00e9", min_size=1, max_size=4), st.integers(1, 4), min_size=2, max_size=12),
+    st.integers(2, 6),
+    st.integers(0, 3),
+)
+def test_folds_divide_the_patients_evenly(patients: dict[str, int], num_folds: int, seed: int) -> None:
+    num_folds = min(num_folds, len(patients))
+    folds = make_folds(items_of(patients), num_folds, seed)
+    assert sorted(patient for fold in folds for patient in fold) == sorted(patients)
+    images = [sum(patients[patient] for patient in fold) for fold in folds]
+    assert len(images) == num_folds
+    assert min(images) >= 1
+    assert max(images) - min(images) <= max(patients.values())
+
+
+def test_folds_depend_on_the_seed_and_not_on_the_order_of_the_items() -> None:
+    items = items_of({f"ID{n:03d}": 2 for n in range(40)})
+    assert make_folds(items, 5, 0) == make_folds(items[::-1], 5, 0)
+    assert make_folds(items, 5, 0) != make_folds(items, 5, 1)
+
+
+def test_folds_of_a_seed_are_the_same_for_ever() -> None:
+    """Published folds must not change with a version of Python or NumPy."""
+    assert make_folds(items_of(dict.fromkeys("abcdef", 1)), 3, 0) == [["c", "f"], ["b", "e"], ["a", "d"]]
+
+
+@pytest.mark.parametrize("num_folds", [0, 1, 4], ids=["none", "one", "more than patients"])
+def test_impossible_number_of_folds(num_folds: int) -> None:
+    message = f"num_folds: {num_folds} folds cannot be made of 3 patients; make at least 2 folds, and no more than"
+    with pytest.raises(HandsegInputError, match=message):
+        make_folds(items_of({"a": 1, "b": 1, "c": 1}), num_folds)
+
+
+def test_folds_survive_the_file(tmp_path: Path) -> None:
+    write_folds(tmp_path / "folds.json", [["p1", "001"], ["h\u00e4nd"]], seed=7)
+    assert read_folds(tmp_path / "folds.json") == [["p1", "001"], ["h\u00e4nd"]]
+    assert json.loads((tmp_path / "folds.json").read_text()) == {
+        "num_folds": 2,
+        "seed": 7,
+        "folds": [["p1", "001"], ["h\u00e4nd"]],
+    }
+
+
+LIST_OF_LISTS = 'has no list "folds" of lists of patients; write it again'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"cannot be read \(No such file or directory\); write it again"),
+        ("", "is empty; write it again"),
+        ("folds", r"is not JSON \(.*\); write it again"),
+        ("[]", LIST_OF_LISTS),
+        ("{}", LIST_OF_LISTS),
+        ('{"folds": ["p1", "p2"]}', LIST_OF_LISTS),
+        ('{"folds": [["p1"], []]}', LIST_OF_LISTS),
+        ('{"num_folds": 3, "folds": [["p1"], ["p2"]]}', "has 2 folds, not num_folds; write it again"),
+        ('{"folds": [["p1"], [2]]}', "the patient 2 is not text; put the name in quotes"),
+        ('{"folds": [["p1"], ["p2"], ["p1"]]}', "the patient 'p1' is in the folds 0 and 2; keep every patient in one"),
+    ],
+    ids=[
+        "missing",
+        "empty",
+        "not JSON",
+        "a list",
+        "no folds",
+        "a flat list",
+        "an empty fold",
+        "another number",
+        "a number for a patient",
+        "a patient in two folds",
+    ],
+)
+def test_bad_folds(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "folds.json").write_text(content)
+    with pytest.raises(HandsegInputError, match=rf"folds\.json: {message}"):
+        read_folds(tmp_path / "folds.json")
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return annotated(tmp_path / "data", {"p1": 2, "p2": 1, "p3": 2})
+
+
+@pytest.fixture
+def folds_file(tmp_path: Path) -> Path:
+    write_folds(tmp_path / "folds.json", [["p1"], ["p2", "p3"]])
+    return tmp_path / "folds.json"
+
+
+def image_names(items: list[dict[str, str]]) -> list[str]:
+    return [item["image_name"] for item in items]
+
+
+def test_a_fold_validates_and_the_others_train(data_dir: Path, folds_file: Path) -> None:
+    assert image_names(fold_split(data_dir, folds_file, 0, "validation")) == ["p1_0.png", "p1_1.png"]
+    assert image_names(fold_split(data_dir, folds_file, 0, "training")) == ["p2_0.png", "p3_0.png", "p3_1.png"]
+    assert image_names(fold_split(data_dir, folds_file, 1, "training")) == ["p1_0.png", "p1_1.png"]
+
+
+def test_folds_may_name_patients_of_whom_there_is_no_data(data_dir: Path, tmp_path: Path) -> None:
+    write_folds(tmp_path / "more.json", [["p1", "p4"], ["p2", "p3"], ["p5"]])
+    assert image_names(fold_split(data_dir, tmp_path / "more.json", 0, "validation")) == ["p1_0.png", "p1_1.png"]
+
+
+@pytest.mark.parametrize(("patients", "num_folds"), [(2, 2), (3, 3), (5, 5), (11, 5)])
+def test_without_a_file_the_folds_are_made_on_the_fly(tmp_path: Path, patients: int, num_folds: int) -> None:
+    annotated(tmp_path, {f"p{n}": 2 for n in range(patients)})
+    everything = image_names(data_list(tmp_path))
+    validated: Counter[str] = Counter()
+    for fold in range(num_folds):
+        validation = image_names(fold_split(tmp_path, None, fold, "validation"))
+        training = image_names(fold_split(tmp_path, None, fold, "training"))
+        assert sorted(validation + training) == everything
+        validated.update(validation)
+    assert validated == Counter(everything)
+    with pytest.raises(HandsegInputError, match=f"has no fold {num_folds}; choose 0 to {num_folds - 1}"):
+        fold_split(tmp_path, None, num_folds, "validation")
+
+
+def test_a_bundle_calls_it_by_target(data_dir: Path, folds_file: Path) -> None:
+    call = {
+        "_target_": "handseg_bundle_common.datasets.fold_split",
+        "data_dir": str(data_dir),
+        "folds": str(folds_file),
+        "fold": 0,
+        "section": "training",
+    }
+    parsed = ConfigParser({"data": call}).get_parsed_content("data")
+    assert parsed == fold_split(data_dir, folds_file, 0, "training")
+
+
+@pytest.mark.parametrize(
+    ("folds", "arguments", "message"),
+    [
+        ([["p1"], ["p2", "p3"]], {"fold": 2}, r"folds\.json: has no fold 2; choose 0 to 1"),
+        ([["p1"], ["p2", "p3"]], {"fold": -1}, r"folds\.json: has no fold -1; choose 0 to 1"),
+        ([["p1"], ["p2", "p3"]], {"section": "test"}, "section: 'test' is unknown; choose \"training\" or"),
+        ([["p1"], ["p4"]], {}, r"folds\.json: 2 patients of .*data are in no fold, 'p2' first; make the folds again"),
+        (
+            [["p1", "p2", "p3"], ["p4"]],
+            {},
+            r"folds\.json: none of the patients of .*data is in the training section of fold 0; make the folds again",
+        ),
+    ],
+    ids=["unknown fold", "negative fold", "unknown section", "patient of no fold", "empty section"],
+)
+def test_bad_split(
+    data_dir: Path, tmp_path: Path, folds: list[list[str]], arguments: dict[str, Any], message: str
+) -> None:
+    write_folds(tmp_path / "folds.json", folds)
+    with pytest.raises(HandsegInputError, match=message):
+        fold_split(
+            **{"data_dir": data_dir, "folds": tmp_path / "folds.json", "fold": 0, "section": "training"} | arguments
+        )
+
+
+def test_images_without_polygons_cannot_be_split(tmp_path: Path) -> None:
+    touch(tmp_path, "DCM/p1/1.png", "DCM/p2/2.png")
+    with pytest.raises(HandsegInputError, match=rf"has images without polygons; {EXPECTED_LAYOUT}"):
+        fold_split(tmp_path, None, 0, "training")
+
+
+def test_one_patient_cannot_be_split(tmp_path: Path) -> None:
+    annotated(tmp_path, {"p1": 4})
+    with pytest.raises(HandsegInputError, match="2 folds cannot be made of 1 patients; make at least 2"):
+        fold_split(tmp_path, None, 0, "training")
+
+
+def test_sample_lies_in_the_repository_or_else_in_the_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "_REPOSITORY", tmp_path / "repository")
+    monkeypatch.setattr(resources, "_INSTALLED", tmp_path / "share")
+    with pytest.raises(HandsegInputError, match=r"data/sample: is neither in .*repository nor in .*share; install"):
+        sample_dir()
+    annotated(tmp_path / "share" / "data" / "sample", {"p1": 1})
+    touch(tmp_path / "share", "data/folds/sample.json")
+    assert sample_dir() == tmp_path / "share" / "data" / "sample"
+    assert sample_folds() == tmp_path / "share" / "data" / "folds" / "sample.json"
+    touch(tmp_path / "repository", "data/folds/sample.json")
+    assert sample_folds() == tmp_path / "repository" / "data" / "folds" / "sample.json"
+
+
+def test_repository_is_the_folder_of_the_package() -> None:
+    package = Path(datasets.__file__).resolve().parent
+    assert resources.shared_path(package.name) == package
