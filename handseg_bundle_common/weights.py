@@ -175,7 +175,9 @@ def _read(path: PathLike, sha256: str | None) -> Any:
     except HandsegInputError:
         raise
     except OSError as error:
-        raise HandsegInputError(path, f"cannot be read ({error.strerror})", "name an existing file of weights") from error
+        raise HandsegInputError(
+            path, f"cannot be read ({error.strerror})", "name an existing file of weights"
+        ) from error
     except Exception as error:  # a damaged file fails in any of a dozen ways
         refused = _refused(error)
         if refused is None:

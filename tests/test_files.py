@@ -55,9 +55,9 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_full_disk_is_told_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(HandsegInputError, match=r"mask\.png: cannot be written .*choose a folder .*free space"):
-        with write_atomically(tmp_path / "mask.png"):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    message = r"mask\.png: cannot be written .*choose a folder .*free space"
+    with pytest.raises(HandsegInputError, match=message), write_atomically(tmp_path / "mask.png"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -24,7 +24,7 @@ class GradientClipping:
         self.optimizer = optimizer
         self._attached = False
 
-    def attach(self, engine: Engine) -> None:  # noqa: ARG002  the signature of every ignite handler
+    def attach(self, engine: Engine) -> None:
         """Register the hook; attaching again changes nothing."""
         if not self._attached:
             self.optimizer.register_step_pre_hook(self._clip)

@@ -147,19 +147,19 @@ class MetricsLog:
         if isinstance(engine, Evaluator):
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._collect)
         else:
-            engine.add_event_handler(Events.STARTED, self._keep_earlier_epochs)
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._write)
 
     def _collect(self, evaluator: Engine) -> None:
         self._validation = epoch_metrics(evaluator)
 
     def _keep_earlier_epochs(self, trainer: Engine) -> None:
-        if trainer.state.epoch and self.path.exists():
-            with self.path.open(newline="") as file:
-                rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
-            self._rows = [row for row in rows if row["epoch"] <= trainer.state.epoch]
+        with self.path.open(newline="") as file:
+            rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+        self._rows = [row for row in rows if row["epoch"] < trainer.state.epoch]
 
     def _write(self, trainer: Engine) -> None:
+        if not self._rows and trainer.state.epoch > 1 and self.path.exists():
+            self._keep_earlier_epochs(trainer)
         row = {"epoch": trainer.state.epoch, **epoch_metrics(trainer), **self._validation}
         self._validation = {}
         self._rows.append(row)

@@ -103,7 +103,8 @@ def _open(path: str | PathLike[str]) -> Iterator[Image.Image]:
     if file.stat().st_size == 0:
         raise HandsegInputError(path, "is empty", "copy or export it again")
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        # Not by name: a TIFF that Pillow maps into memory by its name comes out garbled if it is to be turned.
+        with file.open("rb") as stream, Image.open(stream, formats=_FORMATS) as image:
             _check_header(path, image)
             yield image
     except (HandsegInputError, MemoryError):

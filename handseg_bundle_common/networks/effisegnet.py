@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import torch
-from monai.networks.nets import EfficientNetBNFeatures
+from monai.networks.nets.efficientnet import EfficientNetBNFeatures, MBConvBlock
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  the name that PyTorch's own documentation uses
 
@@ -13,8 +13,7 @@ from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.weights import load_state_dict_file
 
-_STRIDE = 32
-_FEATURE_LEVELS = 5
+_MIN_PRETRAINED = 0.95
 
 
 class GhostModule(nn.Module):
@@ -75,10 +74,10 @@ class EffiSegNet(nn.Module):
             Without it the encoder starts from random weights; nothing is ever downloaded.
 
     Raises:
-        HandsegInputError: an argument is out of range, or the file cannot be read or fits less than 95 % of the encoder.
+        HandsegInputError: an argument is out of range, or the file is unreadable or fits under 95 % of the encoder.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  the order in which MONAI's networks take them
         self,
         in_channels: int = 1,
         out_channels: int = NUM_BONES,
@@ -90,6 +89,7 @@ class EffiSegNet(nn.Module):
         super().__init__()
         if decoder_channels < 2 or decoder_channels % 2:
             raise HandsegInputError("decoder_channels", f"is {decoder_channels}", "choose an even number from 2 up")
+        self.stride = 32
         self.encoder = _encoder(model_name, in_channels, drop_connect_rate)
         if pretrained_path is not None:
             _load_encoder(self.encoder, pretrained_path)
@@ -98,11 +98,13 @@ class EffiSegNet(nn.Module):
         self.ghost1 = GhostModule(decoder_channels, decoder_channels, scale=2)
         self.ghost2 = GhostModule(decoder_channels, decoder_channels)
         self.head = nn.Conv2d(decoder_channels, out_channels, kernel_size=1, bias=False)
+        # Channels last suits depthwise convolutions on a CPU and the half precision of a GPU's tensor cores.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, image: Tensor) -> Tensor:
         """Map images (N, in_channels, H, W) to logits (N, out_channels, H, W)."""
         height, width = image.shape[-2], image.shape[-1]
-        below, right = (_STRIDE - height % _STRIDE) % _STRIDE, (_STRIDE - width % _STRIDE) % _STRIDE
+        below, right = -height % self.stride, -width % self.stride
         if below + right > 0:
             image = F.pad(image, [0, right, 0, below], mode="replicate")
         features = self.encoder(image)
@@ -129,7 +131,7 @@ def _encoder(model_name: str, in_channels: int, drop_connect_rate: float) -> Eff
     return encoder
 
 
-def _fold_padding(block: nn.Module) -> None:
+def _fold_padding(block: MBConvBlock) -> None:
     """Let a depthwise convolution do its symmetric padding itself, which saves a copy of its input.
 
     MONAI pads as TensorFlow's "same" would at the encoder's native size. With stride 1 that is symmetric; with stride
@@ -159,8 +161,30 @@ def _level(in_channels: int, out_channels: int) -> nn.Sequential:
 def _load_encoder(encoder: EfficientNetBNFeatures, path: str) -> None:
     """Load EfficientNet weights, the first convolution adapted to the number of input channels."""
     source = load_state_dict_file(path)
-    # MONAI nests the blocks of a stack, `_blocks.1.2._bn0`, where EfficientNet-PyTorch counts them, `_blocks.2._bn0`.
-    names = {name: re.sub(r"(_blocks)\.\d+(\.\d+\.)", r"\1\2", name) for name in encoder.state_dict()}
-    found = {name: source.get(name, source.get(flat)) for name, flat in names.items()}
     target = encoder.state_dict()
-    stem = found.get("_conv_stem.weight")
+    loaded = {}
+    for name, tensor in target.items():
+        # MONAI nests blocks in stacks, `_blocks.1.2._bn0`; EfficientNet-PyTorch only counts them, `_blocks.2._bn0`.
+        flat_name = re.sub(r"^_blocks\.\d+\.(\d+\.)", r"_blocks.\1", name)
+        weight = source.get(name, source.get(flat_name))
+        if weight is not None and name == "_conv_stem.weight" and weight.ndim == 4:
+            weight = _adapt_stem(weight, tensor.shape[1])
+        if weight is not None and weight.shape == tensor.shape:
+            loaded[name] = weight
+    # Counters of batches are no weights, and old files lack them.
+    wanted = [name for name in target if not name.endswith("num_batches_tracked")]
+    fitting = sum(name in loaded for name in wanted)
+    if fitting < _MIN_PRETRAINED * len(wanted):
+        problem = f"fits only {fitting} of the encoder's {len(wanted)} tensors"
+        raise HandsegInputError(path, problem, "give weights of the same EfficientNet as model_name says")
+    encoder.load_state_dict(loaded, strict=False)
+
+
+def _adapt_stem(weight: Tensor, channels: int) -> Tensor:
+    """Spread the first convolution over another number of channels, so that a grey image gives the same features.
+
+    A grey image is one whose red, green and blue are equal, so a single channel takes the sum of the three kernels.
+    """
+    if weight.shape[1] == channels:
+        return weight
+    return weight.sum(dim=1, keepdim=True).repeat(1, channels, 1, 1) / channels

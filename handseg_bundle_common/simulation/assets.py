@@ -25,7 +25,7 @@ _QUANTUM_MM = 0.01
 _FINGER_FILES = [f"{ray}{part}" for ray in (2, 3, 4, 5) for part in ("distph", "midph", "proxph", "mc")]
 _MESH_FILES = ["thumbdist", "thumbprox", "1mc", *_FINGER_FILES] + [bone.name.lower() for bone in BONES[19:]]
 # Voxel edge and smoothing in millimetres for the surfaces that are shipped open.
-_REPAIRS = {"5distph": (0.4, 0.25), "pisiform": (0.5, 0.35), "radius": (1.0, 1.2), "ulna": (1.0, 1.0)}
+_REPAIRS = {"5distph": (0.35, 0.4), "pisiform": (0.5, 0.5), "radius": (1.4, 1.3), "ulna": (1.4, 1.1)}
 _FOREARM_LENGTH_MM = 190.0
 # The radius is shipped 1.57 times as wide as the capitate is long; radiographs show about 1.30.
 _FOREARM_WIDTH_SCALE = 0.83
@@ -147,9 +147,7 @@ def _models_folder() -> Path:
     """Find the package's files without importing it, because its import needs a physics engine."""
     spec = importlib.util.find_spec("myo_sim")
     if spec is None or not spec.submodule_search_locations or importlib.util.find_spec("trimesh") is None:
-        raise HandsegInputError(
-            "myo-sim", "the bone surfaces are not installed", 'run pip install "handseg[simulate]"'
-        )
+        raise HandsegInputError("myo-sim", "the bone surfaces are not installed", 'run pip install "handseg[simulate]"')
     return Path(next(iter(spec.submodule_search_locations))) / "models"
 
 

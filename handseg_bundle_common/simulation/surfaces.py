@@ -12,7 +12,8 @@ from scipy.spatial import cKDTree
 Points = NDArray[np.float64]
 Triangles = NDArray[np.int64]
 
-_BAND_VOXELS = 5.0
+_MARGIN_VOXELS = 6
+_TINY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -50,22 +51,45 @@ def remesh(samples: Points, normals: Points, pitch: float, smoothing: float) -> 
     Returns:
         The closed surface; gaps of up to about four voxels are bridged.
     """
-    margin = 6
-    low = samples.min(0) - margin * pitch
-    shape = np.ceil(np.ptp(samples, axis=0) / pitch).astype(int) + 2 * margin
+    low = samples.min(0) - _MARGIN_VOXELS * pitch
+    shape = np.ceil(np.ptp(samples, axis=0) / pitch).astype(int) + 2 * _MARGIN_VOXELS
+    field = _signed_distance(samples, normals, low, shape, pitch)
+    while True:
+        net = surface_net(_smooth(field, smoothing / pitch))
+        if is_watertight(net.triangles):
+            return Surface(net.vertices * pitch + low, net.triangles)
+        smoothing *= 1.2
+
+
+def _signed_distance(
+    samples: Points, normals: Points, low: Points, shape: NDArray[np.int64], pitch: float
+) -> NDArray[np.float64]:
+    """Return the distance of every voxel to the surface in millimetres, negative inside, capped at five voxels."""
+    voxels = np.round((samples - low) / pitch).astype(int)
     shell = np.zeros(shape, bool)
-    shell[tuple(np.round((samples - low) / pitch).astype(int).T)] = True
+    shell[tuple(voxels.T)] = True
     inside = _fill(shell)
-    band = ndimage.distance_transform_edt(~shell) < _BAND_VOXELS
+    outermost = ndimage.distance_transform_edt(inside)[tuple(voxels.T)] < 4
+    samples, normals = samples[outermost], normals[outermost]
+    band = ndimage.distance_transform_edt(~shell) < _MARGIN_VOXELS - 1
     points = np.argwhere(band) * pitch + low
     distance, nearest = cKDTree(samples).query(points)
     # Sections decide away from the surface, normals next to it, where a voxel is too coarse.
-    outside = np.where(distance < 2 * pitch, np.einsum("ij,ij->i", points - samples[nearest], normals[nearest]) > 0, ~inside[band])
-    field = np.where(inside, -1.0, 1.0) * _BAND_VOXELS * pitch
+    facing = np.einsum("ij,ij->i", points - samples[nearest], normals[nearest]) > 0
+    outside = np.where(distance < 2 * pitch, facing, ~inside[band])
+    field = np.where(inside, -1.0, 1.0) * (_MARGIN_VOXELS - 1) * pitch
     field[band] = np.where(outside, distance, -distance)
-    field = ndimage.gaussian_filter(field, smoothing / pitch)
-    net = surface_net(_largest_component(field))
-    return Surface(net.vertices * pitch + low, net.triangles)
+    return field
+
+
+def _smooth(field: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Smooth a field at constant volume and keep one solid: no islands and no cavities."""
+    smooth = ndimage.gaussian_filter(field, sigma)
+    count = int((field < 0).sum())
+    smooth -= np.partition(smooth.ravel(), count)[count]
+    labels, _ = ndimage.label(smooth < 0)
+    solid = ndimage.binary_fill_holes(labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:])))
+    return np.where(solid, -np.abs(smooth) - _TINY, np.abs(smooth) + _TINY)
 
 
 def _fill(shell: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -115,15 +139,6 @@ def _quads(cells: NDArray[np.int64], where: NDArray[np.int64], axis: int, enters
     corners = np.stack([cells[tuple(cell.T)] for cell in _ring(where, axis)], -1)
     corners[~enters] = corners[~enters][:, ::-1]
     return np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
-
-
-def _largest_component(field: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lift everything but the largest negative component above zero."""
-    labels, count = ndimage.label(field < 0)
-    if count > 1:
-        largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
-        field = np.where((labels > 0) & (labels != largest), np.abs(field), field)
-    return field
 
 
 def inner_wall(surface: Surface, depth: NDArray[np.float64]) -> Points:

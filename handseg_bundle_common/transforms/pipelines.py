@@ -60,6 +60,7 @@ def random_appearance(strength: float = 1.0) -> list[Transform]:
 def training_transforms(
     image_size: int,
     window_size: int | None = None,
+    *,
     strength: float = 1.0,
     rotate_range: float = 20.0,
     zoom_range: tuple[float, float] = (0.75, 1.3),

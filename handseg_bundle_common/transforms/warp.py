@@ -164,9 +164,7 @@ class RandWarpd(RandomizableTransform, MapTransform):
         image_key, label_key = self.keys
         image = np.asarray(item[image_key], np.float32)[0]
         native_size = (image.shape[0], image.shape[1])
-        grid = sampling_grid(
-            self.draw(native_size), native_size, self.image_size / max(native_size), self.window_size
-        )
+        grid = sampling_grid(self.draw(native_size), native_size, self.image_size / max(native_size), self.window_size)
         packed = np.asarray(item[label_key], np.int32)[0].view(np.uint32)
         item[image_key] = torch.from_numpy(warp_radiograph(image, grid)[None])
         item[label_key] = torch.from_numpy(warp_packed_masks(packed, grid).view(np.int32)[None])

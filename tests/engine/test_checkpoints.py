@@ -61,8 +61,6 @@ def test_resume_without_a_checkpoint_starts_from_the_beginning(tmp_path):
     assert state.epoch == 1
 
 
-
-
 def test_only_a_new_maximum_replaces_the_best_weights(tmp_path):
     network, path = _network(), tmp_path / "model.pt"
     best = BestWeights(network, str(path))

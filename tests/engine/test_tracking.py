@@ -5,7 +5,7 @@ from __future__ import annotations
 import mlflow
 import pytest
 import torch
-from ignite.engine import Engine
+from ignite.engine import Engine, Events
 from monai.engines import SupervisedEvaluator
 
 from handseg_bundle_common.engine import MLflowTracker, unique_run_name
@@ -27,21 +27,19 @@ def _runs(tmp_path):
 
 
 def _evaluator(tracker):
-    evaluator = SupervisedEvaluator(
+    return SupervisedEvaluator(
         device=torch.device("cpu"),
         val_data_loader=[{"image": torch.zeros(1, 1), "label": torch.zeros(1, 1)}],
         network=torch.nn.Identity(),
         val_handlers=[tracker],
     )
-    evaluator.add_event_handler("epoch_completed", lambda engine: None)
-    return evaluator
 
 
 def test_a_training_and_its_validations_are_one_finished_run(tracker, tmp_path):
     evaluator = _evaluator(tracker)
     trainer = Engine(lambda engine, _: engine.state.metrics.update(train_loss=0.5 / engine.state.epoch))
     tracker.attach(trainer)
-    trainer.add_event_handler("epoch_completed", lambda engine: evaluator.run(engine.state.epoch))
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: evaluator.run(engine.state.epoch))
     trainer.run([0], max_epochs=2)
     client, (run,) = _runs(tmp_path)
     assert run.info.run_name == "trial"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats import radiograph
@@ -153,28 +153,45 @@ def test_float_tiff_between_0_and_1_is_taken_as_it_is(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_radiograph(tmp_path / "x.tif")[0], pixels)
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_picture_is_turned_upright(tmp_path: Path, suffix: str, orientation: int) -> None:
+# Where Exif 2.3 puts the stored rows and columns.
+UPRIGHT = {
+    1: lambda stored: stored,
+    2: np.fliplr,
+    3: lambda stored: np.rot90(stored, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: np.rot90(stored, 2).T,
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize(("pixels", "white"), [(GREY_8, 255), (GREY_16, 65535)], ids=["8 bit", "16 bit"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_picture_is_turned_upright(
+    tmp_path: Path, suffix: str, pixels: np.ndarray, white: int, orientation: int
+) -> None:
     path = tmp_path / f"x.{suffix}"
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    Image.fromarray(GREY_8).save(path, exif=exif)
-    with Image.open(path) as image:
-        image.load()
-        expected = np.asarray(ImageOps.exif_transpose(image), np.float32) / 255
+    Image.fromarray(pixels).save(path, exif=exif)
+    expected = UPRIGHT[orientation](pixels).astype(np.float32) / np.float32(white)
     np.testing.assert_array_equal(read_radiograph(path)[0], expected)
     assert read_size(path) == expected.shape
-    assert expected.shape == ((7, 5) if orientation >= 5 else (5, 7))
 
 
-def test_16_bit_png_is_turned_upright(tmp_path: Path) -> None:
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_compressed_tiff_and_jpeg_are_turned_upright(tmp_path: Path, orientation: int) -> None:
     exif = Image.Exif()
-    exif[ORIENTATION] = 6
-    Image.fromarray(GREY_16).save(tmp_path / "x.png", exif=exif)
-    np.testing.assert_array_equal(
-        read_radiograph(tmp_path / "x.png")[0], np.rot90(GREY_16, -1).astype(np.float32) / 65535
-    )
+    exif[ORIENTATION] = orientation
+    ramp = np.add.outer(np.arange(0, 80, 2), np.arange(0, 160, 2)).astype(np.uint8)
+    Image.fromarray(ramp).save(tmp_path / "x.tif", exif=exif, compression="tiff_lzw")
+    Image.fromarray(ramp).save(tmp_path / "x.jpg", exif=exif, quality=95)
+    expected = UPRIGHT[orientation](ramp) / 255
+    for name in ("x.tif", "x.jpg"):
+        np.testing.assert_allclose(read_radiograph(tmp_path / name)[0], expected, atol=0.02)
+        assert read_size(tmp_path / name) == expected.shape
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1)])

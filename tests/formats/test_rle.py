@@ -164,7 +164,7 @@ def test_submission_appears_only_when_complete(tmp_path: Path) -> None:
 def test_submission_needs_a_folder_that_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(HandsegInputError, match="cannot be written.*choose a folder"),
+        pytest.raises(HandsegInputError, match=r"cannot be written.*choose a folder"),
         SubmissionWriter(tmp_path / "file" / "x.csv"),
     ):
         pass
@@ -172,10 +172,10 @@ def test_submission_needs_a_folder_that_can_be_written(tmp_path: Path) -> None:
 
 def test_writing_an_image_twice_is_refused(tmp_path: Path) -> None:
     masks = np.zeros((NUM_BONES, 2, 2), bool)
-    with pytest.raises(HandsegInputError, match=r"x\.csv: would hold the image 'a\.png' twice; rename"):
-        with SubmissionWriter(tmp_path / "x.csv") as submission:
-            submission.write("a.png", masks)
-            submission.write("a.png", masks)
+    message = r"x\.csv: would hold the image 'a\.png' twice; rename"
+    with pytest.raises(HandsegInputError, match=message), SubmissionWriter(tmp_path / "x.csv") as submission:
+        submission.write("a.png", masks)
+        submission.write("a.png", masks)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -92,9 +92,9 @@ def test_meaning_of_empty_masks_is_a_table() -> None:
 
 
 def test_overlap_zone_by_hand() -> None:
-    # pixels:                     0  1  2  3 ; bones A and B of the reference share pixels 1 and 2
-    reference = torch.cat([row(1, 1, 1, 0), row(0, 1, 1, 1), row(1, 0, 0, 0)])
-    prediction = torch.cat([row(0, 1, 0, 1), row(0, 1, 1, 0), row(0, 1, 0, 0)])
+    # the first two bones of the reference share pixels 1 and 2; the third lies alone on pixel 4
+    reference = torch.cat([row(1, 1, 1, 0, 0), row(0, 1, 1, 1, 0), row(0, 0, 0, 0, 1)])
+    prediction = torch.cat([row(0, 1, 0, 1, 0), row(0, 1, 1, 0, 0), row(0, 1, 0, 0, 1)])
     scores = overlap_zone_dice(prediction, reference)
     assert scores[0].item() == (2 + EPS) / (3 + EPS)
     assert scores[1].item() == 1

@@ -59,7 +59,7 @@ def test_training_gives_windows_of_image_and_29_masks(item):
     assert set(out) == {"image", "label", "image_name"}
     assert (out["image"].shape, out["image"].dtype) == ((1, 64, 64), torch.float32)
     assert (out["label"].shape, out["label"].dtype) == ((NUM_BONES, 64, 64), torch.uint8)
-    assert 0 <= out["image"].min()
+    assert out["image"].min() >= 0
     assert out["image"].max() <= 1
 
 
@@ -146,7 +146,7 @@ def test_a_constant_picture_stays_finite():
 
 
 def test_channels_follow_the_anatomy(item):
-    label = validation_postprocessing()(
-        {**validation_transforms(60)(item), "pred": torch.zeros(NUM_BONES, 4, 4)}
-    )["label"]
+    label = validation_postprocessing()({**validation_transforms(60)(item), "pred": torch.zeros(NUM_BONES, 4, 4)})[
+        "label"
+    ]
     assert label[CHANNEL["Ulna"]].sum() == (10 + 28) * (20 + 28) - max(0, 3 * 28 + 38 - HEIGHT) * 48

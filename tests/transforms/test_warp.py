@@ -78,9 +78,7 @@ def test_packed_masks_warp_as_each_mask_alone(packed):
 def test_flip_mirrors_the_picture_and_keeps_the_channels(packed):
     plain = sampling_grid(WarpParameters(), packed.shape, scale=1.0, window=64)
     mirrored = sampling_grid(WarpParameters(flip=True), packed.shape, scale=1.0, window=64)
-    np.testing.assert_array_equal(
-        warp_packed_masks(packed, mirrored), warp_packed_masks(packed, plain)[:, ::-1]
-    )
+    np.testing.assert_array_equal(warp_packed_masks(packed, mirrored), warp_packed_masks(packed, plain)[:, ::-1])
 
 
 def test_image_and_masks_stay_aligned():

@@ -1,0 +1,64 @@
+"""Many radiographs through one bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+from tqdm import tqdm
+
+from handseg_bundle_common.drawing import overlay, save_png
+from handseg_bundle_common.files import make_folder
+from handseg_bundle_common.formats.radiograph import read_radiograph
+from handseg_bundle_common.formats.rle import SubmissionWriter
+from handseg_bundle_common.inference.predictor import load_predictor
+from handseg_bundle_common.inference.sources import find_sources, overlay_name
+from handseg_bundle_common.transforms import ScaleRadiographd
+
+OVERLAYS, SUBMISSION = "overlays", "predictions.csv"
+
+
+def predict(
+    images: Sequence[str | PathLike[str]],
+    bundle: str,
+    output: str | PathLike[str],
+    *,
+    device: str = "auto",
+    threshold: float | None = None,
+    weights: str | PathLike[str] | None = None,
+    keep_folders: bool = False,
+) -> list[Path]:
+    """Segment radiographs with a bundle, at their native sizes.
+
+    Writes `<output>/overlays/<image>.png`, the picture of each radiograph as soon as it is done, and
+    `<output>/predictions.csv`, the competition's submission, which appears when all are done. The headers of all
+    radiographs, the bundle and its weights are checked before anything is written.
+
+    Args:
+        images: files, and folders that are searched recursively.
+        bundle: the bundle's folder or name.
+        output: folder of the results.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        threshold: probability above which a pixel belongs to a bone; the bundle's own if None.
+        weights: file of weights in place of the bundle's own.
+        keep_folders: name results by the radiographs' relative paths instead of their file names.
+
+    Returns:
+        The radiographs in the order of the submission.
+
+    Raises:
+        HandsegInputError: a radiograph, the bundle, an option or the output folder cannot be used.
+    """
+    overlays = Path(output) / OVERLAYS
+    sources = find_sources(images, keep_folders=keep_folders, exclude=overlays)
+    predictor = load_predictor(bundle, device=device, weights=weights, threshold=threshold)
+    stretch = ScaleRadiographd("image")
+    make_folder(overlays)
+    with SubmissionWriter(Path(output) / SUBMISSION) as submission:
+        for source in tqdm(sources, "segmenting", unit="image"):
+            radiograph = stretch({"image": read_radiograph(source.path)})["image"]
+            packed = predictor(source.path)
+            submission.write(source.name, packed)
+            save_png(overlays / overlay_name(source.name), overlay(radiograph, packed))
+    return [source.path for source in sources]

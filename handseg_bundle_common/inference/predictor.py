@@ -1,0 +1,129 @@
+"""A bundle's inference configuration as one function from a file to masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+from torch import nn
+
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.files import read_json
+from handseg_bundle_common.masks import Packed
+from handseg_bundle_common.transforms import SIZE_KEY, restore_masks
+from handseg_bundle_common.weights import find_bundle
+
+_PARTS = ("network", "preprocessing", "inferer", "threshold")
+_CHECK_BUNDLE = "compare the bundle with bundles/effisegnet"
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network with all that surrounds it, ready to segment.
+
+    Attributes:
+        network: in evaluation mode, on `device`.
+        preprocessing: turns {"image": path} into an image (1, h, w) at the working size and its `native_size`.
+        inferer: called with a batch (1, 1, h, w) and the network, returns logits (1, 29, h, w).
+        threshold: probability above which a pixel belongs to a bone, one for all or one per bone.
+        device: where the network runs.
+    """
+
+    network: nn.Module
+    preprocessing: Callable[[dict[str, Any]], dict[str, Any]]
+    inferer: Callable[[torch.Tensor, nn.Module], torch.Tensor]
+    threshold: float | list[float]
+    device: torch.device
+
+    def __call__(self, path: str | PathLike[str]) -> Packed:
+        """Return the packed masks (H, W) of a radiograph at its native size.
+
+        Raises:
+            HandsegInputError: the radiograph does not fit into the memory of the device.
+        """
+        item = self.preprocessing({"image": str(path), "image_name": Path(path).name})
+        on_gpu = self.device.type == "cuda"
+        try:
+            with torch.inference_mode(), torch.autocast(self.device.type, enabled=on_gpu):
+                logits = self.inferer(torch.as_tensor(item["image"])[None].to(self.device), self.network)
+        except torch.OutOfMemoryError as error:
+            raise HandsegInputError(path, f"does not fit into the memory of {self.device}", "use the CPU") from error
+        return restore_masks(logits[0], item[SIZE_KEY], self.threshold)
+
+
+def load_predictor(
+    bundle: str,
+    *,
+    device: str = "auto",
+    weights: str | PathLike[str] | None = None,
+    threshold: float | None = None,
+) -> Predictor:
+    """Build what `configs/inference.json` of a bundle describes. This runs code that the configuration names.
+
+    Args:
+        bundle: the bundle's folder or name.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        weights: file of weights in place of the bundle's own.
+        threshold: probability in place of the bundle's own.
+
+    Raises:
+        HandsegInputError: bundle, device, weights or threshold cannot be used.
+    """
+    if threshold is not None and not 0 < threshold < 1:
+        raise HandsegInputError("threshold", f"{threshold} is no probability", "choose a number between 0 and 1")
+    root = find_bundle(bundle)
+    path = Path(root, "configs", "inference.json")
+    config = read_json(path, _CHECK_BUNDLE)
+    missing = [part for part in _PARTS if not isinstance(config, dict) or part not in config]
+    if missing:
+        raise HandsegInputError(path, f"does not define {', '.join(missing)}", _CHECK_BUNDLE)
+    chosen = choose_device(device)
+    overrides = {
+        "bundle_root": root,
+        "device": chosen,
+        "weights": None if weights is None else str(Path(weights).absolute()),
+        "threshold": threshold,
+    }
+    parser = ConfigParser({**config, **{name: value for name, value in overrides.items() if value is not None}})
+    try:
+        parts = {part: parser.get_parsed_content(part) for part in _PARTS}
+    except Exception as error:  # a configuration may name any code
+        raise _explained(path, error) from error
+    parts["network"].eval()
+    return Predictor(**parts, device=chosen)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of a name; "auto" is the first GPU if there is one, else the CPU.
+
+    Raises:
+        HandsegInputError: the name is unknown or the GPU is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise HandsegInputError("device", f"{name!r} is not supported", "choose auto, cpu, cuda or cuda:1")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise HandsegInputError("device", f"{name!r} is not there", "choose auto or cpu")
+    return device
+
+
+def _explained(path: Path, error: BaseException) -> HandsegInputError:
+    """Return the input error that MONAI wrapped, or one that gives the first cause."""
+    cause: BaseException = error
+    while not isinstance(cause, HandsegInputError):
+        deeper = cause.__cause__ or cause.__context__
+        if deeper is None:
+            reason = " ".join(f"{type(cause).__name__}: {cause}".split())
+            return HandsegInputError(path, f"cannot be built ({reason})", _CHECK_BUNDLE)
+        cause = deeper
+    return cause

@@ -1,0 +1,78 @@
+"""Which radiographs to segment, and under which names their results appear."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from handseg_bundle_common.datasets import find_images
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.formats.radiograph import read_size
+
+
+@dataclass(frozen=True)
+class Source:
+    """A radiograph on disk and its name in the results: the file's name, or its path with `/` between folders."""
+
+    path: Path
+    name: str
+
+
+def find_sources(
+    images: Iterable[str | os.PathLike[str]], *, keep_folders: bool = False, exclude: Path | None = None
+) -> list[Source]:
+    """Return the radiographs among files and folders, each once, after checking the headers of all of them.
+
+    Args:
+        images: files, and folders that are searched recursively.
+        keep_folders: name radiographs by their path below the deepest folder that holds everything given.
+        exclude: a folder that is not searched, such as that of earlier results.
+
+    Raises:
+        HandsegInputError: nothing is given, a folder holds no radiograph, a file is no radiograph, or two
+            radiographs would have one name.
+    """
+    given = [Path(image) for image in images]
+    if not given:
+        raise HandsegInputError("images", "no radiograph is named", "name at least one file or folder")
+    roots = [path.resolve() if path.is_dir() else path.parent.resolve() for path in given]
+    top = Path(os.path.commonpath(roots))
+    sources: dict[Path, Source] = {}
+    named: dict[str, Source] = {}
+    for path, root in zip(given, roots, strict=True):
+        for below in _below(path, exclude):
+            file = root / below
+            if file.resolve() in sources:
+                continue
+            source = Source(file, file.relative_to(top).as_posix() if keep_folders else file.name)
+            read_size(file)
+            _check_name(source, named.setdefault(source.name, source))
+            sources[file.resolve()] = source
+    if not sources:
+        raise HandsegInputError(given[0], "holds nothing but earlier results", "name other files or folders")
+    return list(sources.values())
+
+
+def overlay_name(image_name: str) -> str:
+    """Return the relative path of an image's overlay: the name itself for a PNG, with `.png` added for others."""
+    return image_name if PurePosixPath(image_name).suffix.lower() == ".png" else f"{image_name}.png"
+
+
+def _below(path: Path, exclude: Path | None) -> Iterator[Path]:
+    """Yield the files of a folder relative to it, or the name of a file."""
+    if not path.is_dir():
+        yield Path(path.name)
+        return
+    excluded = exclude.resolve() if exclude else None
+    for file in find_images(path):
+        if excluded not in file.resolve().parents:
+            yield file.relative_to(path)
+
+
+def _check_name(source: Source, first: Source) -> None:
+    if source is not first:
+        raise HandsegInputError(
+            source.path, f"has the same name as {first.path}", "rename one of them or use --keep-folders"
+        )

@@ -1,0 +1,5 @@
+"""Segmentation networks: images in, logits of one channel a bone out."""
+
+from handseg_bundle_common.networks.effisegnet import EffiSegNet
+
+__all__ = ["EffiSegNet"]
