@@ -34,12 +34,20 @@ class BestWeights:
         network: the network that is validated.
         path: file to write, usually `models/model.pt`.
         metric: name of the metric in `evaluator.state.metrics`.
+        settings: plain values to store with the weights, such as the image size; `load_weights` compares them.
     """
 
-    def __init__(self, network: torch.nn.Module, path: str, metric: str = "mean_dice") -> None:
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        path: str,
+        metric: str = "mean_dice",
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         self.network = network
         self.path = Path(path)
         self.metric = metric
+        self.settings = dict(settings or {})
         self.best = float("-inf")
 
     def attach(self, evaluator: Engine) -> None:
@@ -50,7 +58,8 @@ class BestWeights:
         value = float(evaluator.state.metrics[self.metric])
         if value > self.best:
             self.best = value
-            save_weights(self.network, self.path, epoch=int(evaluator.state.epoch), **{self.metric: value})
+            info: dict[str, Any] = {**self.settings, "epoch": int(evaluator.state.epoch), self.metric: value}
+            save_weights(self.network, self.path, **info)
             logger.info("best %s so far: %.4f, saved to %s", self.metric, value, self.path)
 
     def state_dict(self) -> dict[str, float]:

@@ -58,6 +58,7 @@ class MLflowTracker(MLFlowHandler):
             iteration_log=False,
         )
         self.output_dir = Path(output_dir)
+        self.cur_run: Any = None
         self._owner: Engine | None = None
 
     def attach(self, engine: Engine) -> None:

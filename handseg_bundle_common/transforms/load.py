@@ -103,4 +103,5 @@ class ScaleRadiographd(MapTransform):
 
     def _scale(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         low, high = np.percentile(image[..., :: self._STRIDE, :: self._STRIDE], self.percentiles)
-        return np.clip((image - low) / max(high - low, 1e-6), 0, 1, dtype=np.float32)
+        stretched: NDArray[np.float32] = np.clip((image - low) / max(high - low, 1e-6), 0, 1, dtype=np.float32)
+        return stretched

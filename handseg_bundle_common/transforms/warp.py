@@ -75,15 +75,17 @@ def warp_radiograph(image: FloatArray, grid: FloatArray) -> FloatArray:
     shrink = max(int(stride), 1)
     if shrink > 1:
         height, width = (max(n // shrink, 1) for n in image.shape)
-        image = cv2.resize(image[: height * shrink, : width * shrink], (width, height), interpolation=cv2.INTER_AREA)
+        whole_blocks = image[: height * shrink, : width * shrink]
+        image = np.asarray(cv2.resize(whole_blocks, (width, height), interpolation=cv2.INTER_AREA), np.float32)
         grid = (grid + 0.5) / np.float32(shrink) - np.float32(0.5)
-    return np.asarray(cv2.remap(image, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.float32)
+    warped = cv2.remap(image, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(warped, np.float32)
 
 
 def warp_packed_masks(packed: NDArray[np.uint32], grid: FloatArray) -> NDArray[np.uint32]:
     """Resample packed masks (H, W) on a grid (h, w, 2): nearest neighbour, all 29 bones in one pass."""
     channels = np.ascontiguousarray(packed).view(np.uint8).reshape(*packed.shape, 4)
-    warped = cv2.remap(channels, grid, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+    warped = cv2.remap(channels, grid[..., 0], grid[..., 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
     return np.ascontiguousarray(warped).view(np.uint32)[..., 0]
 
 

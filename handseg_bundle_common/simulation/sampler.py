@@ -1,0 +1,145 @@
+"""One simulated hand: anatomy, pose, projection and appearance from one seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handseg_bundle_common.anatomy import Side
+from handseg_bundle_common.masks import Packed
+from handseg_bundle_common.simulation.assets import HandModel
+from handseg_bundle_common.simulation.attenuation import SOFT_TISSUE, bone_image, texture_tile
+from handseg_bundle_common.simulation.detector import Appearance, develop, draw_appearance
+from handseg_bundle_common.simulation.pose import Pose, apply_pose, draw_pose
+from handseg_bundle_common.simulation.projection import Beam
+from handseg_bundle_common.simulation.shape import Shape, apply_shape, draw_shape
+from handseg_bundle_common.simulation.soft_tissue import Build, draw_build, soft_tissue_thickness
+
+# A radiograph shows about this height of the world: third metacarpals of 65 mm are 447 of 2048 pixels long.
+_FIELD_MM = 296.0
+# Coarser pixels than this sample the thickness three times finer than their centres.
+_OVERSAMPLED_MM = 0.4
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Drawn geometry of one exposure.
+
+    Attributes:
+        field_mm: height of the picture on the detector.
+        wrist: place of the wrist's centre as shares of the width and height, for a right hand.
+        source_mm: height of the X-ray source above the detector.
+        source_offset_mm: foot of the source (x, y) against the picture's centre.
+        clearance_mm: distance of the lowest bone from the detector.
+    """
+
+    field_mm: float
+    wrist: tuple[float, float]
+    source_mm: float
+    source_offset_mm: tuple[float, float]
+    clearance_mm: float
+
+
+@dataclass(frozen=True)
+class SimulatedHand:
+    """One radiograph with exact masks and all that was drawn for it.
+
+    Attributes:
+        radiograph: float32 (H, W), 0..1, bone bright.
+        packed_masks: (H, W) uint32, bit k is bone k of `anatomy.BONES`.
+        side: side of the body; a right hand has its thumb on the left of the picture.
+        seed: seed of the patient.
+        spacing_mm: distance of pixel centres on the detector.
+        shape: bones of the patient.
+        build: soft tissue of the patient.
+        pose: pose of the hand.
+        placement: geometry of the exposure.
+        appearance: look of the radiograph.
+    """
+
+    radiograph: NDArray[np.float32]
+    packed_masks: Packed
+    side: Side
+    seed: int
+    spacing_mm: float
+    shape: Shape
+    build: Build
+    pose: Pose
+    placement: Placement
+    appearance: Appearance
+
+
+def simulate_hand(seed: int, size: int | tuple[int, int], side: Side, assets: HandModel) -> SimulatedHand:
+    """Simulate one posteroanterior radiograph.
+
+    Both hands of a seed have the same bones and soft tissue; pose, placement and appearance are drawn for each.
+
+    Args:
+        seed: patient, a non-negative integer; the same seed, size and side give the same bytes.
+        size: height and width in pixels, or one number for a square.
+        side: which hand.
+        assets: bones from `load_assets`.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    person, exposure = _generators(seed, Side(side))
+    shape, build = draw_shape(person), draw_build(person)
+    pose, placement, appearance = draw_pose(exposure), draw_placement(exposure), draw_appearance(exposure)
+    spacing = placement.field_mm / height
+    oversampling = 3 if spacing > _OVERSAMPLED_MM else 1
+    beam = _beam(placement, height, width, spacing)
+    hand = _place(apply_pose(apply_shape(assets, shape), pose), placement, beam)
+    bones = bone_image(hand, beam, oversampling, texture_tile(exposure, spacing), 0.14)
+    skin = soft_tissue_thickness(hand, beam, build, shape.size)
+    line_integrals = SOFT_TISSUE * np.maximum(skin, bones.thickness_mm) + bones.excess
+    radiograph = develop(line_integrals, bones.packed_masks > 0, spacing, appearance, exposure)
+    packed = bones.packed_masks
+    if Side(side) is Side.LEFT:
+        radiograph, packed = np.ascontiguousarray(radiograph[:, ::-1]), np.ascontiguousarray(packed[:, ::-1])
+    return SimulatedHand(
+        radiograph, packed, Side(side), seed, spacing, shape, build, pose, placement, appearance
+    )
+
+
+def draw_placement(generator: np.random.Generator) -> Placement:
+    """Draw where the hand lies on the detector; the forearm leaves the picture through its bottom."""
+    x, y = generator.normal(0.495, 0.03), generator.normal(0.675, 0.03)
+    offset = generator.normal(0, 15, 2)
+    return Placement(
+        field_mm=float(_FIELD_MM * np.exp(generator.normal(0, 0.02))),
+        wrist=(float(x), float(y)),
+        source_mm=float(generator.uniform(950, 1150)),
+        source_offset_mm=(float(offset[0]), float(offset[1])),
+        clearance_mm=float(generator.uniform(3, 8)),
+    )
+
+
+def _generators(seed: int, side: Side) -> tuple[np.random.Generator, np.random.Generator]:
+    """Return the generators of the person and of this exposure."""
+    hand = 1 + list(Side).index(side)
+    return np.random.default_rng(np.random.SeedSequence([seed, 0])), np.random.default_rng(
+        np.random.SeedSequence([seed, hand])
+    )
+
+
+def _beam(placement: Placement, height: int, width: int, spacing: float) -> Beam:
+    centre = np.array([width, height]) * spacing / 2 + placement.source_offset_mm
+    return Beam(height, width, spacing, (float(centre[0]), float(centre[1]), placement.source_mm))
+
+
+def _place(hand: HandModel, placement: Placement, beam: Beam) -> HandModel:
+    """Lay the posed right hand on the detector, thumb to the left: the radial axis runs against the columns."""
+    x, y = np.array(placement.wrist) * [beam.width, beam.height] * beam.spacing_mm
+    lowest = hand.vertices[: hand.vertices_of(18).stop, 2].min()
+    mirror = np.array([-1, 1, 1], np.float32)
+    offset = np.array([x, y, placement.clearance_mm - lowest], np.float32)
+    return replace(
+        hand,
+        vertices=hand.vertices * mirror + offset,
+        inner_vertices=hand.inner_vertices * mirror + offset,
+        triangles=hand.triangles[:, ::-1],
+        joint_centres=hand.joint_centres * mirror + offset,
+    )
+
+
