@@ -5,23 +5,26 @@ Nothing heavy is imported before a verb runs, so that help and mistakes are answ
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import fire
-from fire.decorators import SetParseFn, SetParseFns
 
 from handseg_bundle_common import __version__
 from handseg_bundle_common.errors import EXIT_CODE, HandsegInputError, input_error_message
+
+Number = TypeVar("Number", int, float)
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a command line asks for. It starts after Fire has found a place for every argument, and not before."""
+    """What a command line asks for; it starts when Fire has found a place for every argument, and not before."""
 
     _start: Callable[[], str]
 
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"handseg {__version__}")
         return 0
     try:
-        job = fire.Fire({"predict": predict, "simulate": simulate}, words, "handseg", serialize=_shown)
+        job = fire.Fire(_VERBS, [*words[:1], *map(_quoted, words[1:])], "handseg", serialize=_shown)
         if isinstance(job, Job):
             print(job._start())
     except KeyboardInterrupt:
@@ -55,61 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _shown(result: object) -> object:
-    """Let Fire print its help, but not a job."""
-    return None if isinstance(result, Job) else result
-
-
-def _text(flag: str) -> Callable[[str], str]:
-    """Return a parser that keeps text as it is: `001` is a folder, not the number 1."""
-
-    def parse(value: str) -> str:
-        if value == "True":  # what Fire makes of a flag without a value
-            raise HandsegInputError(flag, "has no value", "write one after it (./True for a file of that name)")
-        return value
-
-    return parse
-
-
-def _number(flag: str, kind: type[int] | type[float]) -> Callable[[str], int | float]:
-    """Return a parser of numbers."""
-
-    def parse(value: str) -> int | float:
-        try:
-            return kind(value)
-        except ValueError as error:
-            what = "a whole number" if kind is int else "a number"
-            raise HandsegInputError(flag, f"{value!r} is not {what}", "write it in digits") from error
-
-    return parse
-
-
-def _switch(flag: str) -> Callable[[str], bool]:
-    """Return a parser of flags that are on or off."""
-
-    def parse(value: str) -> bool:
-        if value not in ("True", "False"):
-            raise HandsegInputError(flag, f"takes no value, but {value!r} follows", "put it at the end")
-        return value == "True"
-
-    return parse
-
-
-@SetParseFn(str)
-@SetParseFns(
-    bundle=_text("--bundle"),
-    output=_text("--output"),
-    device=_text("--device"),
-    weights=_text("--weights"),
-    threshold=_number("--threshold", float),
-    keep_folders=_switch("--keep-folders"),
-)
 def predict(
     *images: str,
     bundle: str,
     output: str,
     device: str = "auto",
-    threshold: float | None = None,
+    threshold: float | str | None = None,
     weights: str | None = None,
     keep_folders: bool = False,
 ) -> Job:
@@ -124,64 +78,107 @@ def predict(
         weights: file of weights in place of the bundle's.
         keep_folders: name results by relative paths, for images of one name in several folders.
     """
+    _check_values(bundle=bundle, output=output, device=device, weights=weights)
+    _check_switch("keep_folders", keep_folders)
+    probability = None if threshold is None else _number("threshold", threshold, float)
 
     def start() -> str:
-        from handseg_bundle_common import inference
+        from handseg_bundle_common import inference  # noqa: PLC0415
 
         done = inference.predict(
             images,
             bundle,
             output,
             device=device,
-            threshold=threshold,
+            threshold=probability,
             weights=weights,
             keep_folders=keep_folders,
         )
-        return f"{len(done)} segmented: {Path(output, 'predictions.csv')}, {Path(output, 'overlays')}"
+        return f"{len(done)} segmented: {Path(output, inference.SUBMISSION)} and {Path(output, inference.OVERLAYS)}"
 
     return Job(start)
 
 
-@SetParseFn(str)
-@SetParseFns(
-    count=_number("--count", int),
-    size=_number("--size", int),
-    seed=_number("--seed", int),
-    output=_text("--output"),
-    assets=_text("--assets"),
-    about=_switch("--about"),
-)
 def simulate(
     *,
     output: str | None = None,
-    count: int = 8,
-    size: int = 2048,
-    seed: int = 0,
+    count: int | str = 8,
+    size: int | str = 2048,
+    seed: int | str = 0,
+    workers: int | str = 1,
     assets: str | None = None,
     about: bool = False,
 ) -> Job:
     """Simulate radiographs of hands with exact overlapping masks, in the layout of the data set.
 
     Args:
-        output: folder for DCM/ and outputs_json/.
-        count: number of radiographs.
+        output: folder for DCM/ and outputs_json/; hands that are there already are kept.
+        count: number of radiographs, two a patient.
         size: side of the square radiographs in px.
         seed: the same seed gives the same hands.
-        assets: folder of bone surfaces in place of the installed ones.
-        about: tell what the simulation is made of, and from which sources, instead.
+        workers: number of processes.
+        assets: file of bone surfaces in place of the cached one.
+        about: tell instead where the bone surfaces come from.
     """
+    _check_values(output=output, assets=assets)
+    _check_switch("about", about)
+    hands, side, first = _number("count", count, int), _number("size", size, int), _number("seed", seed, int)
+    processes = _number("workers", workers, int)
 
     def start() -> str:
-        from handseg_bundle_common import simulation
+        from handseg_bundle_common import simulation  # noqa: PLC0415
 
         if about:
-            return str(simulation.about())
+            return simulation.about()
         if output is None:
             raise HandsegInputError("--output", "is missing", "name the folder for the simulated hands")
-        simulation.write_hands(output, count=count, size=size, seed=seed, assets=assets)
-        return f"{count} simulated: {output}"
+        surfaces = None if assets is None else Path(assets)
+        done = simulation.write_hands(hands, side, first, output, assets=surfaces, workers=processes)
+        return f"{len(done)} simulated: {output}"
 
     return Job(start)
+
+
+_VERBS = {"predict": predict, "simulate": simulate}
+
+
+def _shown(result: object) -> object:
+    """Let Fire print its help, but not a job."""
+    return None if isinstance(result, Job) else result
+
+
+def _quoted(word: str) -> str:
+    """Quote a value that Fire would take for something else than text: `1e3` is a file here, not 1000."""
+    flag: str = re.findall(r"^(?:--?[a-zA-Z][\w-]*=?|--?$|)", word)[0]
+    value = word[len(flag) :]
+    return flag + (value if fire.parser.DefaultParseValue(value) == value else repr(value))
+
+
+def _check_values(**values: object) -> None:
+    """Refuse flags without a value, of which Fire makes True."""
+    for name, value in values.items():
+        if isinstance(value, bool):
+            raise HandsegInputError(_flag(name), "has no value", "write one after it")
+
+
+def _check_switch(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise HandsegInputError(_flag(name), f"takes no value, but {value!r} follows", "put it at the end")
+
+
+def _number(name: str, text: Number | str, kind: type[Number]) -> Number:
+    number: Number
+    _check_values(**{name: text})
+    try:
+        number = kind(text)
+    except ValueError as error:
+        what = "a whole number" if kind is int else "a number"
+        raise HandsegInputError(_flag(name), f"{text!r} is not {what}", "write it in digits") from error
+    return number
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 if __name__ == "__main__":

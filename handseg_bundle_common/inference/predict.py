@@ -56,7 +56,7 @@ def predict(
     stretch = ScaleRadiographd("image")
     make_folder(overlays)
     with SubmissionWriter(Path(output) / SUBMISSION) as submission:
-        for source in tqdm(sources, "segmenting", unit="image"):
+        for source in tqdm(sources, "segmenting", unit="image", disable=None):
             radiograph = stretch({"image": read_radiograph(source.path)})["image"]
             packed = predictor(source.path)
             submission.write(source.name, packed)

@@ -34,9 +34,10 @@ def find_sources(
         HandsegInputError: nothing is given, a folder holds no radiograph, a file is no radiograph, or two
             radiographs would have one name.
     """
-    given = [Path(image) for image in images]
-    if not given:
+    texts = [os.fspath(image) for image in images]
+    if not texts or "" in texts:
         raise HandsegInputError("images", "no radiograph is named", "name at least one file or folder")
+    given = [Path(text) for text in texts]
     roots = [path.resolve() if path.is_dir() else path.parent.resolve() for path in given]
     top = Path(os.path.commonpath(roots))
     sources: dict[Path, Source] = {}

@@ -16,6 +16,24 @@ from handseg_bundle_common.weights import load_state_dict_file
 _MIN_PRETRAINED = 0.95
 
 
+class PointwiseConv(nn.Conv2d):
+    """A 1 x 1 convolution without bias of maps concatenated by channel, which are never copied into one.
+
+    Their sum of convolutions is the same; it needs less memory, and its gradients stay contiguous.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size=1, bias=False)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:  # type: ignore[override]
+        """Map tensors (N, C_k, H, W), whose C_k sum to in_channels, to (N, out_channels, H, W)."""
+        weights = self.weight.split([x.shape[1] for x in maps], dim=1)
+        output = F.conv2d(maps[0], weights[0])
+        for k in range(1, len(maps)):
+            output = output + F.conv2d(maps[k], weights[k])
+        return output
+
+
 class GhostModule(nn.Module):
     """Half of the channels by a point-wise convolution, the other half from these by a depthwise one.
 
@@ -33,21 +51,18 @@ class GhostModule(nn.Module):
         super().__init__()
         half = out_channels // 2
         self.scale = scale
-        self.primary_conv = nn.Sequential(
-            nn.Conv2d(in_channels, half, kernel_size=1, bias=False), nn.ReLU(inplace=True), nn.BatchNorm2d(half)
-        )
-        self.cheap_operation = nn.Sequential(
-            nn.Conv2d(half, half, kernel_size=3, padding=1, groups=half, bias=False),
-            nn.ReLU(inplace=True),
-            nn.BatchNorm2d(half),
-        )
+        self.primary_conv = PointwiseConv(in_channels, half)
+        self.primary_norm = nn.BatchNorm2d(half)
+        self.cheap_conv = nn.Conv2d(half, half, kernel_size=3, padding=1, groups=half, bias=False)
+        self.cheap_norm = nn.BatchNorm2d(half)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, in_channels, H, W) to (N, out_channels, scale * H, scale * W)."""
-        primary = self.primary_conv(x)
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """Map tensors (N, C_k, H, W) to the output's two halves (N, out_channels / 2, scale * H, scale * W)."""
+        primary = self.primary_norm(F.relu(self.primary_conv(maps), inplace=True))
         if self.scale > 1:
             primary = F.interpolate(primary, scale_factor=float(self.scale), mode="nearest")
-        return torch.cat([primary, self.cheap_operation(primary)], dim=1)
+        cheap = self.cheap_norm(F.relu(self.cheap_conv(primary), inplace=True))
+        return [primary, cheap]
 
 
 class EffiSegNet(nn.Module):
@@ -60,8 +75,8 @@ class EffiSegNet(nn.Module):
     Source: Vezakis et al., EffiSegNet, arXiv:2407.16298. There the output has the encoder's native size; here it has
     the input's. Nearest-neighbour up-sampling by two commutes with sums and point-wise layers, so the sum is built
     from coarse to fine and everything before the first depthwise convolution of the decoder runs at half the size.
-    Outputs and gradients are the same in exact arithmetic; only the running variances of the first two decoder
-    normalisations differ, by the relative 3 / (4 n) of Bessel's correction over n pixels at half the size.
+    Outputs and gradients are the same in exact arithmetic; only the running variances of the sum and of the first
+    Ghost module's point-wise half differ, by a relative 3 / (4 n) of Bessel's correction for n pixels at half size.
 
     Args:
         in_channels: channels of the images.
@@ -97,7 +112,7 @@ class EffiSegNet(nn.Module):
         self.norm = nn.BatchNorm2d(decoder_channels)
         self.ghost1 = GhostModule(decoder_channels, decoder_channels, scale=2)
         self.ghost2 = GhostModule(decoder_channels, decoder_channels)
-        self.head = nn.Conv2d(decoder_channels, out_channels, kernel_size=1, bias=False)
+        self.head = PointwiseConv(decoder_channels, out_channels)
         # Channels last suits depthwise convolutions on a CPU and the half precision of a GPU's tensor cores.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -112,7 +127,7 @@ class EffiSegNet(nn.Module):
         total = maps[-1]
         for k in range(len(maps) - 2, -1, -1):
             total = maps[k] + F.interpolate(total, scale_factor=2.0, mode="nearest")
-        logits: Tensor = self.head(self.ghost2(self.ghost1(self.norm(total))))
+        logits: Tensor = self.head(self.ghost2(self.ghost1([self.norm(total)])))
         return logits[:, :, :height, :width]
 
 

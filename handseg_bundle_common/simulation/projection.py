@@ -104,7 +104,10 @@ def _add_triangles(points, depth, triangles, cone, thickness, coverage):  # type
     """
     rows, columns = coverage.shape
     for t in range(len(triangles)):
-        a, b, c = np.sort(triangles[t])
+        first, second, third = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        odd = (first > second) ^ (second > third) ^ (first > third)
+        a, c = min(first, second, third), max(first, second, third)
+        b = first + second + third - a - c
         ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
         first_row = max(int(np.ceil(min(ay, by, cy))), 0)
         last_row = min(int(np.floor(max(ay, by, cy))), rows - 1)
@@ -112,8 +115,6 @@ def _add_triangles(points, depth, triangles, cone, thickness, coverage):  # type
         last_column = min(int(np.floor(max(ax, bx, cx))), columns - 1)
         if first_row > last_row or first_column > last_column:
             continue
-        odd = (triangles[t, 0] > triangles[t, 1]) ^ (triangles[t, 1] > triangles[t, 2])
-        odd ^= triangles[t, 0] > triangles[t, 2]
         for row in range(first_row, last_row + 1):
             for column in range(first_column, last_column + 1):
                 ab = (bx - ax) * (row - ay) - (by - ay) * (column - ax)

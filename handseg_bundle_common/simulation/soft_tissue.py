@@ -13,7 +13,7 @@ from handseg_bundle_common.anatomy import CHANNEL
 from handseg_bundle_common.simulation.assets import HandModel
 from handseg_bundle_common.simulation.projection import Beam
 
-_GRID_MM = 1.25
+_GRID_MM = 2.0
 # Distance in millimetres over which neighbouring rays flow into each other.
 _BLEND_MM = 3.0
 _RAYS = ((2, 1, 0), (6, 5, 4, 3), (10, 9, 8, 7), (14, 13, 12, 11), (18, 17, 16, 15))
@@ -153,7 +153,7 @@ def _union(nodes, starts, rows, columns, blend):  # type: ignore[no-untyped-def]
                     share = ((x - nodes[k, 0]) * dx + (y - nodes[k, 1]) * dy) / (dx * dx + dy * dy + 1e-9)
                     share = min(max(share, 0.0), 1.0)
                     radius = nodes[k, 2] + share * (nodes[k + 1, 2] - nodes[k, 2])
-                    distance = np.hypot(x - nodes[k, 0] - share * dx, y - nodes[k, 1] - share * dy) - radius
+                    distance = np.sqrt((x - nodes[k, 0] - share * dx) ** 2 + (y - nodes[k, 1] - share * dy) ** 2) - radius
                     if distance < best:
                         best, best_width = distance, radius
                         best_depth = nodes[k, 3] + share * (nodes[k + 1, 3] - nodes[k, 3])

@@ -1,0 +1,70 @@
+"""Simulated hands as an endless supply of training data, drawn on the fly."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from handseg_bundle_common.anatomy import Side
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.simulation.assets import HandModel, load_assets
+from handseg_bundle_common.simulation.sampler import simulate_hand
+
+_load_once = lru_cache(maxsize=1)(load_assets)
+
+
+class SimulatedHands(Dataset[dict[str, Any]]):
+    """A map-style data set; the sample of an index depends on nothing but `seed + index` and the size.
+
+    A sample is a dictionary: `image` float32 (1, H, W) in 0..1, `label` int32 (1, H, W) of packed masks, `image_name`
+    and `patient`. Every index is another patient; left and right hands alternate.
+
+    Args:
+        count: number of samples.
+        size: height and width in pixels, or one number for a square.
+        seed: patient of index 0.
+        assets: bones, or the path of their cache file; by default the user's cache, read once in every worker.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        size: int | tuple[int, int],
+        seed: int = 0,
+        assets: HandModel | Path | str | None = None,
+    ) -> None:
+        if count < 1:
+            raise HandsegInputError("count", f"{count} simulated hands make no data set", "ask for at least 1")
+        self.count = count
+        self.size = size
+        self.seed = seed
+        self.assets = assets
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return self.count
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Simulate one hand.
+
+        Raises:
+            IndexError: the index is not below the number of samples.
+        """
+        if not -self.count <= index < self.count:
+            raise IndexError(index)
+        patient = self.seed + index % self.count
+        side = list(Side)[patient % 2]
+        hand = simulate_hand(patient, self.size, side, self._model())
+        return {
+            "image": hand.radiograph[None],
+            "label": hand.packed_masks.view(np.int32)[None],
+            "image_name": f"sim{patient:06d}_{side}",
+            "patient": f"sim{patient:06d}",
+        }
+
+    def _model(self) -> HandModel:
+        return self.assets if isinstance(self.assets, HandModel) else _load_once(self.assets)

@@ -1,0 +1,143 @@
+"""Overlays: colours where they belong, nothing drawn elsewhere, legible at every size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES
+from handseg_bundle_common.drawing import ABBREVIATIONS, overlay, save_png
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.masks import pack_masks
+
+SIDE = 600
+
+
+@pytest.fixture
+def radiograph() -> np.ndarray:
+    return np.full((1, SIDE, SIDE), 0.5, np.float32)
+
+
+@pytest.fixture
+def masks() -> np.ndarray:
+    """Triquetrum and pisiform as overlapping discs; no other bone."""
+    masks = np.zeros((NUM_BONES, SIDE, SIDE), bool)
+    masks[CHANNEL["Triquetrum"]] = disc((250, 300))
+    masks[CHANNEL["Pisiform"]] = disc((350, 300))
+    return masks
+
+
+def disc(centre: tuple[int, int], radius: int = 80) -> np.ndarray:
+    return cv2.circle(np.zeros((SIDE, SIDE), np.uint8), centre, radius, 1, -1).astype(bool)
+
+
+def blended(*names: str) -> np.ndarray:
+    """Mid-grey under 38 % of the mean colour of some bones."""
+    colour = np.mean([BONES[CHANNEL[name]].colour for name in names], axis=0)
+    return 0.62 * 128 + 0.38 * colour
+
+
+def test_fill_is_the_mean_colour_of_the_bones_of_a_pixel(radiograph: np.ndarray, masks: np.ndarray) -> None:
+    picture = overlay(radiograph, masks, names=False)
+    assert (picture.shape, picture.dtype) == ((SIDE, SIDE, 3), np.uint8)
+    assert np.allclose(picture[300, 220], blended("Triquetrum"), atol=1)
+    assert np.allclose(picture[300, 400], blended("Pisiform"), atol=1)
+    assert np.allclose(picture[300, 300], blended("Triquetrum", "Pisiform"), atol=1)
+
+
+def test_outlines_of_overlapping_bones_are_both_drawn(radiograph: np.ndarray, masks: np.ndarray) -> None:
+    picture = overlay(radiograph, masks, names=False)
+    assert tuple(picture[300, 250 - 80]) == BONES[CHANNEL["Triquetrum"]].colour
+    assert tuple(picture[300, 250 + 80]) == BONES[CHANNEL["Triquetrum"]].colour, "inside the pisiform"
+    assert tuple(picture[300, 350 - 80]) == BONES[CHANNEL["Pisiform"]].colour, "inside the triquetrum"
+
+
+def test_holes_are_outlined(radiograph: np.ndarray, masks: np.ndarray) -> None:
+    masks[CHANNEL["Pisiform"]] &= ~disc((350, 300), 30)
+    masks[CHANNEL["Triquetrum"]] = False
+    picture = overlay(radiograph, masks, names=False)
+    assert tuple(picture[300, 350]) == (128, 128, 128)
+    assert tuple(picture[300, 350 - 31]) == BONES[CHANNEL["Pisiform"]].colour
+
+
+def test_outside_the_bones_the_radiograph_is_untouched(masks: np.ndarray) -> None:
+    radiograph = np.random.default_rng(0).random((1, SIDE, SIDE)).astype(np.float32)
+    picture = overlay(radiograph, masks)
+    outside = ~cv2.dilate(masks.any(axis=0).astype(np.uint8), np.ones((9, 9))).astype(bool)
+    grey = np.rint(radiograph[0] * 255)[outside]
+    assert np.array_equal(picture[:SIDE, :SIDE][outside], np.stack([grey] * 3, axis=-1))
+
+
+def test_packed_masks_and_flat_radiographs_give_the_same_picture(radiograph: np.ndarray, masks: np.ndarray) -> None:
+    assert np.array_equal(overlay(radiograph, masks), overlay(radiograph[0], pack_masks(masks)))
+
+
+def test_outlines_grow_with_the_image(radiograph: np.ndarray, masks: np.ndarray) -> None:
+    def coloured(factor: int) -> float:
+        large = masks.repeat(factor, axis=1).repeat(factor, axis=2)
+        picture = overlay(np.zeros((1, SIDE * factor, SIDE * factor), np.float32), large, names=False)
+        return float((picture == BONES[CHANNEL["Triquetrum"]].colour).all(axis=-1).mean())
+
+    assert coloured(4) == pytest.approx(coloured(1), rel=0.5)
+
+
+@pytest.mark.parametrize("size", [(512, 400), (2048, 1500), (90, 700), (5, 3)])
+def test_the_legend_shows_every_bone_and_which_are_there(size: tuple[int, int]) -> None:
+    height, width = size
+    masks = np.zeros((NUM_BONES, height, width), bool)
+    masks[CHANNEL["Radius"]] = True
+    picture = overlay(np.zeros(size, np.float32), masks)
+    assert picture.shape[0] >= height
+    legend = picture[:, width:]
+    there = {bone.name for bone in BONES if (legend == bone.colour).all(axis=-1).sum() > 20}
+    assert there == {"Radius"}
+    dark = legend.max(axis=(1, 2)) < 60
+    rows_of_text = np.count_nonzero(dark[:-1] & ~dark[1:])
+    assert rows_of_text == NUM_BONES
+
+
+def test_a_bone_is_labelled_where_no_other_covers_it(radiograph: np.ndarray, masks: np.ndarray) -> None:
+    written = np.any(overlay(radiograph, masks)[:SIDE, :SIDE] != overlay(radiograph, masks, names=False), axis=-1)
+    both, either = masks.all(axis=0), masks.any(axis=0)
+    assert written[either].any()
+    assert not written[~either].any()
+    both = masks[CHANNEL["Triquetrum"]] & masks[CHANNEL["Pisiform"]]
+    assert not written[both].any()
+
+
+def test_a_covered_bone_is_labelled_all_the_same(radiograph: np.ndarray, masks: np.ndarray) -> None:
+    masks[CHANNEL["Triquetrum"]] = disc((350, 300), 150)
+    written = np.any(overlay(radiograph, masks)[:SIDE, :SIDE] != overlay(radiograph, masks, names=False), axis=-1)
+    assert written[disc((350, 300), 20)].any()
+
+
+def test_no_bone_at_all_leaves_the_radiograph(radiograph: np.ndarray, masks: np.ndarray) -> None:
+    picture = overlay(radiograph, np.zeros_like(masks), names=False)
+    assert np.array_equal(picture, np.full((SIDE, SIDE, 3), 128, np.uint8))
+
+
+def test_abbreviations_are_distinct_and_follow_the_channels() -> None:
+    assert len(set(ABBREVIATIONS)) == NUM_BONES
+    named = {bone.anatomical_name: short for bone, short in zip(BONES, ABBREVIATIONS, strict=True)}
+    assert named["distal phalanx of the thumb"] == "DP1"
+    assert named["middle phalanx of the ring finger"] == "MP4"
+    assert named["fifth metacarpal"] == "MC5"
+    assert (named["trapezium"], named["triquetrum"], named["ulna"]) == ("Tm", "Tq", "U")
+
+
+def test_sizes_must_agree(radiograph: np.ndarray, masks: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="size"):
+        overlay(radiograph[:, 1:], masks)
+
+
+def test_png_reads_back(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (7, 5, 3), np.uint8)
+    save_png(tmp_path / "new" / "a.png", picture)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "new" / "a.png")), picture)
+    (tmp_path / "file").touch()
+    with pytest.raises(HandsegInputError, match="cannot be"):
+        save_png(tmp_path / "file" / "a.png", picture)
