@@ -6,9 +6,11 @@ from elsewhere cannot run code. A file that needs more is refused; there is no u
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import pickle
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
-from handseg_bundle_common.anatomy import BONE_NAMES
+from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
 
@@ -29,7 +31,6 @@ PathLike = str | os.PathLike[str]
 
 _METADATA = Path("configs", "metadata.json")
 _PACKAGE_PARENT = Path(__file__).resolve().parents[1]
-_SAME_SETTINGS = "use weights of the same architecture and settings"
 
 
 def find_bundle(name: str) -> str:
@@ -123,15 +124,14 @@ def save_checkpoint(path: PathLike, state: Mapping[str, Any]) -> None:
         HandsegInputError: the file cannot be written, or holds objects that `load_checkpoint` would refuse.
     """
     with write_atomically(path) as temporary:
-        torch.save({**state, "bones": list(BONE_NAMES)}, temporary)
         try:
+            torch.save({**state, "bones": list(BONE_NAMES)}, temporary)
             torch.load(temporary, weights_only=True, map_location="meta", mmap=True)
-        except Exception as error:
-            raise HandsegInputError(
-                path,
-                f"is not written, because it would hold {_refused(error) or 'objects'} that no safe load accepts",
-                "keep to tensors, numbers, text, lists and dictionaries",
-            ) from error
+        except (pickle.PickleError, AttributeError, TypeError) as error:
+            problem = f"cannot be saved so that it loads safely again ({_refused(error) or error})"
+            raise HandsegInputError(path, problem, "keep to tensors, numbers, text, lists and dictionaries") from error
+        except RuntimeError as error:  # how PyTorch's writer reports a full disk
+            raise OSError(errno.EIO, "writing failed, perhaps for lack of space") from error
 
 
 def load_checkpoint(path: PathLike, *, sha256: str | None = None) -> dict[str, Any]:
@@ -167,24 +167,21 @@ def load_state_dict_file(path: PathLike, *, sha256: str | None = None) -> dict[s
 def _read(path: PathLike, sha256: str | None) -> Any:
     """Load a file safely, after checking its digest through the same open file."""
     try:
-        with Path(path).expanduser().open("rb") as file:
-            if sha256 is not None and hashlib.file_digest(file, "sha256").hexdigest() != sha256.lower():
-                raise HandsegInputError(path, "does not have the expected SHA-256 digest", "fetch the file again")
-            file.seek(0)
-            return torch.load(file, weights_only=True, map_location="cpu")
-    except HandsegInputError:
-        raise
+        file = Path(path).expanduser().open("rb")
     except OSError as error:
-        raise HandsegInputError(
-            path, f"cannot be read ({error.strerror})", "name an existing file of weights"
-        ) from error
-    except Exception as error:  # a damaged file fails in any of a dozen ways
-        refused = _refused(error)
-        if refused is None:
-            raise _not_a_checkpoint(path, "it is empty, truncated or of another kind") from error
-        raise HandsegInputError(
-            path, f"holds {refused}, which could run code and is not loaded", "save its state dictionary alone"
-        ) from error
+        raise HandsegInputError(path, f"cannot be read ({error.strerror})", "name an existing file") from error
+    with file:
+        if sha256 is not None and hashlib.file_digest(file, "sha256").hexdigest() != sha256.lower():
+            raise HandsegInputError(path, "does not have the expected SHA-256 digest", "fetch the file again")
+        file.seek(0)
+        try:
+            return torch.load(file, weights_only=True, map_location="cpu")
+        except Exception as error:  # a damaged file fails in any of a dozen ways
+            refused = _refused(error)
+            if refused is None:
+                raise _not_a_checkpoint(path, "it is empty, truncated or of another kind") from error
+            problem = f"holds {refused}, which could run code and is not loaded"
+            raise HandsegInputError(path, problem, "save its state dictionary alone") from error
 
 
 def _refused(error: Exception) -> str | None:
@@ -207,16 +204,16 @@ def _state_dict(content: Any, path: PathLike) -> dict[str, Tensor]:
 
 def _check_bones(content: Any, path: PathLike) -> None:
     """Refuse content that names other bones, or the same in another order; a plain state dictionary names none."""
-    bones = content.get("bones", list(BONE_NAMES)) if isinstance(content, dict) else list(BONE_NAMES)
-    if bones == list(BONE_NAMES):
+    if not isinstance(content, dict) or "bones" not in content:
         return
-    problem = "holds no list of bones"
-    if isinstance(bones, list):
-        problem = f"is for {len(bones)} bones instead of {len(BONE_NAMES)}"
-        pairs = zip(bones, BONE_NAMES, strict=False)
-        swapped = next(((k, *pair) for k, pair in enumerate(pairs) if pair[0] != pair[1]), None)
-        if swapped and len(bones) == len(BONE_NAMES):
-            problem = "has {1!r} instead of {2!r} in channel {0}".format(*swapped)
+    bones = content["bones"]
+    if not isinstance(bones, list) or len(bones) != NUM_BONES:
+        problem = f"is for {len(bones) if isinstance(bones, list) else 'unnamed'} bones instead of {NUM_BONES}"
+    elif bones != list(BONE_NAMES):
+        channel = next(k for k in range(NUM_BONES) if bones[k] != BONE_NAMES[k])
+        problem = f"has {bones[channel]!r} instead of {BONE_NAMES[channel]!r} in channel {channel}"
+    else:
+        return
     raise HandsegInputError(path, problem, "use weights trained for the bones of handseg in their order")
 
 
@@ -224,23 +221,25 @@ def _check_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], path
     """Refuse a state dictionary whose names or shapes are not those of the network."""
     missing = [name for name in expected if name not in found]
     unexpected = [name for name in found if name not in expected]
+    different = [name for name in expected if name in found and found[name].shape != expected[name].shape]
+    # The head stands last in every network, and its output channels are the classes.
+    head = list(expected)[-1]
     if missing:
         problem = f"lacks {len(missing)} of the network's {len(expected)} tensors, first {missing[0]}"
     elif unexpected:
         problem = f"holds {len(unexpected)} tensors that the network does not have, first {unexpected[0]}"
+    elif head in different and _differ_in_classes(found[head].shape, expected[head].shape):
+        problem = f"predicts {len(found[head])} classes instead of {len(expected[head])}"
+    elif different:
+        shape, wanted = (tuple(tensors[different[0]].shape) for tensors in (found, expected))
+        problem = f"has {len(different)} tensors of another shape, first {different[0]} with {shape} for {wanted}"
     else:
-        shapes = {name: (tuple(found[name].shape), tuple(tensor.shape)) for name, tensor in expected.items()}
-        different = {name: pair for name, pair in shapes.items() if pair[0] != pair[1]}
-        if not different:
-            return
-        # The head stands last in every network here, and its output channels are the classes.
-        (classes, *rest), (expected_classes, *expected_rest) = shapes[list(shapes)[-1]]
-        if classes != expected_classes and rest == expected_rest:
-            problem = f"predicts {classes} classes instead of {expected_classes}"
-        else:
-            name, (shape, expected_shape) = next(iter(different.items()))
-            problem = f"has {len(different)} tensors of another shape, first {name} with {shape} for {expected_shape}"
-    raise HandsegInputError(path, problem, _SAME_SETTINGS)
+        return
+    raise HandsegInputError(path, problem, "use weights of the same architecture and settings")
+
+
+def _differ_in_classes(shape: torch.Size, expected: torch.Size) -> bool:
+    return len(shape) == len(expected) and shape[1:] == expected[1:]
 
 
 def _unwrapped(network: nn.Module) -> nn.Module:

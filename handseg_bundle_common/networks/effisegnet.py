@@ -27,7 +27,7 @@ class PointwiseConv(nn.Conv2d):
 
     def forward(self, maps: list[Tensor]) -> Tensor:  # type: ignore[override]
         """Map tensors (N, C_k, H, W), whose C_k sum to in_channels, to (N, out_channels, H, W)."""
-        weights = self.weight.split([x.shape[1] for x in maps], dim=1)
+        weights = torch.split(self.weight, [x.shape[1] for x in maps], dim=1)
         output = F.conv2d(maps[0], weights[0])
         for k in range(1, len(maps)):
             output = output + F.conv2d(maps[k], weights[k])
@@ -89,7 +89,8 @@ class EffiSegNet(nn.Module):
             Without it the encoder starts from random weights; nothing is ever downloaded.
 
     Raises:
-        HandsegInputError: an argument is out of range, or the file is unreadable or fits under 95 % of the encoder.
+        HandsegInputError: no such encoder, an odd number of decoder channels, or a file of weights that cannot be
+            read or fits less than 95 % of the encoder.
     """
 
     def __init__(  # noqa: PLR0917  the order in which MONAI's networks take them

@@ -1,9 +1,14 @@
 """Simulated radiographs of the hand with exact overlapping masks, from projected bone surfaces."""
 
-from handseg_bundle_common.simulation.assets import HandModel, about, build_assets, load_assets
-from handseg_bundle_common.simulation.dataset import SimulatedHands
+from typing import TYPE_CHECKING, Any
+
+from handseg_bundle_common.simulation.assets import about, build_assets, load_assets
+from handseg_bundle_common.simulation.hand_model import HandModel
 from handseg_bundle_common.simulation.sampler import SimulatedHand, simulate_hand
 from handseg_bundle_common.simulation.writer import write_hands
+
+if TYPE_CHECKING:
+    from handseg_bundle_common.simulation.dataset import SimulatedHands
 
 __all__ = [
     "HandModel",
@@ -15,3 +20,12 @@ __all__ = [
     "simulate_hand",
     "write_hands",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the data set only when it is asked for, because it alone needs torch."""
+    if name == "SimulatedHands":
+        from handseg_bundle_common.simulation.dataset import SimulatedHands  # noqa: PLC0415
+
+        return SimulatedHands
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,55 +9,27 @@ import importlib.util
 import os
 import xml.etree.ElementTree as ET
 import zipfile
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES, Group
+from handseg_bundle_common.anatomy import BONES, NUM_BONES, Group
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
+from handseg_bundle_common.simulation.hand_model import HandModel
+from handseg_bundle_common.simulation.proportions import correct_proportions
 from handseg_bundle_common.simulation.surfaces import Surface, inner_wall, is_watertight, remesh
 
-CACHE_NAME = "handseg-bones-1.npz"
+CACHE_NAME = "handseg-bones-2.npz"
 _QUANTUM_MM = 0.01
 _FINGER_FILES = [f"{ray}{part}" for ray in (2, 3, 4, 5) for part in ("distph", "midph", "proxph", "mc")]
 _MESH_FILES = ["thumbdist", "thumbprox", "1mc", *_FINGER_FILES] + [bone.name.lower() for bone in BONES[19:]]
 # Voxel edge and smoothing in millimetres for the surfaces that are shipped open.
 _REPAIRS = {"5distph": (0.35, 0.4), "pisiform": (0.5, 0.5), "radius": (1.4, 1.3), "ulna": (1.4, 1.1)}
 _FOREARM_LENGTH_MM = 190.0
-# The radius is shipped 1.57 times as wide as the capitate is long; radiographs show about 1.30.
-_FOREARM_WIDTH_SCALE = 0.83
-
-
-@dataclass(frozen=True)
-class HandModel:
-    """Surfaces of the 29 bones of a right hand at rest, in millimetres: x radial, y proximal, z dorsal.
-
-    Attributes:
-        vertices: outer surface (V, 3) of all bones, one after the other.
-        inner_vertices: inner wall of the cortex (V, 3), vertex by vertex below the outer surface.
-        triangles: outward triangles (T, 3), indices into one bone's own vertices.
-        vertex_starts: first vertex of each bone and the total (30,).
-        triangle_starts: first triangle of each bone and the total (30,).
-        joint_centres: centre of the joint at the proximal end of each bone (29, 3).
-    """
-
-    vertices: NDArray[np.float32]
-    inner_vertices: NDArray[np.float32]
-    triangles: NDArray[np.int32]
-    vertex_starts: NDArray[np.int64]
-    triangle_starts: NDArray[np.int64]
-    joint_centres: NDArray[np.float64]
-
-    def vertices_of(self, channel: int) -> slice:
-        """Return where the vertices of one bone stand."""
-        return slice(int(self.vertex_starts[channel]), int(self.vertex_starts[channel + 1]))
-
-    def triangles_of(self, channel: int) -> NDArray[np.int32]:
-        """Return the triangles of one bone."""
-        return self.triangles[self.triangle_starts[channel] : self.triangle_starts[channel + 1]]
 
 
 def about() -> str:
@@ -108,24 +80,42 @@ def build_assets(output: Path | None = None) -> Path:
     centre = origins["capitate"]
     surfaces = [_read_bone(models / "meshes" / f"{name}.stl", origins[name] - centre) for name in _MESH_FILES]
     joints = np.array([(origins[name] - centre) * 1000 for name in _MESH_FILES])
-    surfaces = _rescale_forearm(surfaces)
-    inner = [inner_wall(surface, _cortex_depth(channel, surface)) for channel, surface in enumerate(surfaces)]
-    vertices = [_quantise(surface.vertices) for surface in surfaces]
-    triangles = [surface.triangles.astype(np.uint16) for surface in surfaces]
+    hand = _with_cortex(correct_proportions(_assemble(surfaces, joints)))
     with write_atomically(output) as temporary:
         np.savez_compressed(
             temporary,
-            vertices=np.concatenate(vertices),
-            inner_vertices=np.concatenate([_quantise(points) for points in inner]),
-            triangles=np.concatenate(triangles),
-            vertex_starts=np.cumsum([0, *map(len, vertices)]),
-            triangle_starts=np.cumsum([0, *map(len, triangles)]),
-            joint_centres=joints,
+            vertices=_quantise(hand.vertices),
+            inner_vertices=_quantise(hand.inner_vertices),
+            triangles=hand.triangles.astype(np.uint16),
+            vertex_starts=hand.vertex_starts,
+            triangle_starts=hand.triangle_starts,
+            joint_centres=hand.joint_centres,
         )
     return output
 
 
-def _from_arrays(arrays: dict[str, NDArray[np.generic]]) -> HandModel:
+def _assemble(surfaces: list[Surface], joints: NDArray[np.float64]) -> HandModel:
+    """Join 29 surfaces to one hand; there is no inner wall yet."""
+    vertices = np.concatenate([surface.vertices for surface in surfaces]).astype(np.float32)
+    return HandModel(
+        vertices=vertices,
+        inner_vertices=vertices,
+        triangles=np.concatenate([surface.triangles for surface in surfaces]).astype(np.int32),
+        vertex_starts=np.cumsum([0, *(len(surface.vertices) for surface in surfaces)]),
+        triangle_starts=np.cumsum([0, *(len(surface.triangles) for surface in surfaces)]),
+        joint_centres=joints,
+    )
+
+
+def _with_cortex(hand: HandModel) -> HandModel:
+    inner = []
+    for channel in range(NUM_BONES):
+        surface = Surface(hand.vertices_of(channel).astype(float), hand.triangles_of(channel).astype(int))
+        inner.append(inner_wall(surface, _cortex_depth(channel, surface)))
+    return replace(hand, inner_vertices=np.concatenate(inner).astype(np.float32))
+
+
+def _from_arrays(arrays: dict[str, NDArray[Any]]) -> HandModel:
     starts = arrays["vertex_starts"].astype(np.int64)
     if len(starts) != NUM_BONES + 1 or starts[-1] != len(arrays["vertices"]):
         raise ValueError("wrong number of bones")
@@ -139,7 +129,7 @@ def _from_arrays(arrays: dict[str, NDArray[np.generic]]) -> HandModel:
     )
 
 
-def _quantise(points: NDArray[np.float64]) -> NDArray[np.int16]:
+def _quantise(points: NDArray[np.float32]) -> NDArray[np.int16]:
     return np.round(points / _QUANTUM_MM).astype(np.int16)
 
 
@@ -187,16 +177,6 @@ def _read_bone(path: Path, origin: NDArray[np.float64]) -> Surface:
     return surface
 
 
-def _rescale_forearm(surfaces: list[Surface]) -> list[Surface]:
-    """Narrow radius and ulna about the long axis through the wrist, where they meet the carpus."""
-    radius, ulna = CHANNEL["Radius"], CHANNEL["Ulna"]
-    ends = [s.vertices[s.vertices[:, 1] < s.vertices[:, 1].min() + 15].mean(0) for s in surfaces[radius : ulna + 1]]
-    centre = 0.65 * ends[0] + 0.35 * ends[1]
-    scale = np.array([_FOREARM_WIDTH_SCALE, 1.0, _FOREARM_WIDTH_SCALE])
-    narrowed = [Surface((s.vertices - centre) * scale + centre, s.triangles) for s in surfaces[radius : ulna + 1]]
-    return [*surfaces[:radius], *narrowed]
-
-
 def _cortex_depth(channel: int, surface: Surface) -> NDArray[np.float64]:
     """Return the thickness of the cortex in millimetres at each vertex: thin at joint ends, thick in shafts."""
     group, thin = BONES[channel].group, 0.5
@@ -213,7 +193,7 @@ def _cortex_depth(channel: int, surface: Surface) -> NDArray[np.float64]:
         shaft = np.clip(1.6 - 2.2 * np.abs(2 * (along - along.min()) / np.ptp(along) - 1), 0, 1)
         thickest = 1.9 if group is Group.METACARPALS else 1.3
     depth = thin + (thickest - thin) * shaft * shaft * (3 - 2 * shaft)
-    return np.minimum(depth, 0.45 * np.maximum(_slice_mean(along, radius), 1.0))
+    return np.asarray(np.minimum(depth, 0.45 * np.maximum(_slice_mean(along, radius), 1.0)))
 
 
 def _slice_mean(along: NDArray[np.float64], radius: NDArray[np.float64]) -> NDArray[np.float64]:

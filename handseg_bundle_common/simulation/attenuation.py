@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONES, NUM_BONES, Group
 from handseg_bundle_common.masks import Packed
-from handseg_bundle_common.simulation.assets import HandModel
+from handseg_bundle_common.simulation.hand_model import HandModel
 from handseg_bundle_common.simulation.projection import Beam, Projection, project
 
 Image = NDArray[np.float32]
 
 # Linear attenuation per millimetre at an effective energy of about 38 keV, as 50 to 60 kVp give: water, compact bone
 # of 1.9 g/cm3, spongy bone of about 450 HU and fat (NIST XCOM).
-SOFT_TISSUE, CORTEX, SPONGIOSA, MARROW = 0.028, 0.135, 0.050, 0.024
+SOFT_TISSUE, CORTEX, SPONGIOSA, MARROW = 0.028, 0.100, 0.054, 0.042
 # Over this length in millimetres spongy bone gives way to fat marrow from the wrist along the forearm.
 _FOREARM_SPONGIOSA_MM = 42.0
 _TEXTURE_PITCH_MM = 0.15
@@ -38,7 +38,9 @@ class BoneImage:
     thickness_mm: Image
 
 
-def bone_image(hand: HandModel, beam: Beam, oversampling: int, texture: tuple[Image, float], texture_strength: float) -> BoneImage:
+def bone_image(
+    hand: HandModel, beam: Beam, oversampling: int, texture: tuple[Image, float], texture_strength: float
+) -> BoneImage:
     """Project all bones on a detector that is `oversampling` times finer and average them on the pixels.
 
     The masks are the coverage of the pixel centres.
@@ -50,13 +52,13 @@ def bone_image(hand: HandModel, beam: Beam, oversampling: int, texture: tuple[Im
         texture: noise tile and its pitch from `texture_tile`.
         texture_strength: standard deviation of the texture against the bone's own attenuation.
     """
-    fine = Beam(beam.height * oversampling, beam.width * oversampling, beam.spacing_mm / oversampling, beam.source_mm)
+    fine = beam.refined(oversampling)
     excess = np.zeros((beam.height, beam.width), np.float32)
     thickness = np.zeros_like(excess)
     packed = np.zeros((beam.height, beam.width), np.uint32)
     for channel in range(NUM_BONES):
-        part, triangles = hand.vertices_of(channel), hand.triangles_of(channel)
-        outer = project(hand.vertices[part], triangles, fine, oversampling)
+        part, triangles = hand.slice_of(channel), hand.triangles_of(channel)
+        outer = project(hand.vertices_of(channel), triangles, fine, oversampling)
         if not outer.coverage.size:
             continue
         core = _core_thickness(project(hand.inner_vertices[part], triangles, fine), outer)
@@ -64,7 +66,7 @@ def bone_image(hand: HandModel, beam: Beam, oversampling: int, texture: tuple[Im
         middle = slice(oversampling // 2, None, oversampling)
         packed[box] |= outer.coverage[middle, middle].astype(np.uint32) << np.uint32(channel)
         total, core = _average(outer.thickness_mm, oversampling), _average(core, oversampling)
-        points, _ = beam.onto_detector(hand.vertices[part][::4])
+        points, _ = beam.onto_detector(hand.vertices_of(channel)[::4])
         pattern = _bone_pattern(channel, points - [box[1].start, box[0].start], total.shape, beam.spacing_mm, texture)
         excess[box] += _excess(total, core, pattern[0]) * (1 + texture_strength * pattern[1])
         thickness[box] += total

@@ -11,7 +11,8 @@ from torch.utils.data import Dataset
 
 from handseg_bundle_common.anatomy import Side
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.simulation.assets import HandModel, load_assets
+from handseg_bundle_common.simulation.assets import load_assets
+from handseg_bundle_common.simulation.hand_model import HandModel
 from handseg_bundle_common.simulation.sampler import simulate_hand
 
 _load_once = lru_cache(maxsize=1)(load_assets)

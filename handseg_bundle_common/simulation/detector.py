@@ -52,10 +52,10 @@ def draw_appearance(generator: np.random.Generator) -> Appearance:
         noise=float(np.exp(generator.uniform(np.log(0.002), np.log(0.02)))),
         air=float(np.clip(generator.normal(0.045, 0.03), 0.0, 0.15)),
         top=float(generator.uniform(0.62, 0.95)),
-        gamma=float(np.clip(np.exp(generator.normal(0.35, 0.25)), 0.8, 2.4)),
+        gamma=float(np.clip(np.exp(generator.normal(0.2, 0.25)), 0.8, 2.4)),
         tone=generator.normal(0, 0.03, 4),
         ramp=(generator.normal(0, 0.02, (4, 4))).astype(np.float32),
-        sharpening=(float(generator.uniform(-0.2, 1.0)), float(generator.uniform(-0.1, 0.7))),
+        sharpening=(float(generator.uniform(-0.2, 0.7)), float(generator.uniform(-0.1, 0.4))),
         strip=(float(generator.uniform(0.004, 0.03)), float(generator.uniform(0.1, 0.6)) * bool(has_strip)),
         borders=(float(borders[0]), float(borders[1]), float(borders[2]), float(borders[3])),
         marker=(
@@ -127,6 +127,8 @@ def _furnish(grey: Image, look: Appearance) -> Image:
         rows = slice(round((y - high / 2) * height), round((y + high / 2) * height))
         columns = slice(round((x - wide / 2) * width), round((x + wide / 2) * width))
         grey[rows, columns] = np.maximum(grey[rows, columns], level)
-    left, right, top, bottom = (round(share * side) for share, side in zip(look.borders, (width, width, height, height), strict=True))
+    left, right, top, bottom = (
+        round(share * side) for share, side in zip(look.borders, (width, width, height, height), strict=True)
+    )
     grey[:top], grey[height - bottom :], grey[:, :left], grey[:, width - right :] = 0, 0, 0, 0
     return grey

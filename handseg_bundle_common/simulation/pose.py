@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES, Group
-from handseg_bundle_common.simulation.assets import HandModel
+from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES
+from handseg_bundle_common.simulation.hand_model import RAYS, HandModel, transform_bones
 
-_CARPALS = [channel for channel, bone in enumerate(BONES) if bone.group is Group.CARPALS]
 # Share of the wrist's rotation that each bone of the proximal row follows; the distal row follows all of it.
-_PROXIMAL_ROW = {"Scaphoid": 0.45, "Lunate": 0.45, "Triquetrum": 0.55, "Pisiform": 0.55}
+_PROXIMAL_ROW = {"Scaphoid": 0.45, "Lunate": 0.5, "Triquetrum": 0.8, "Pisiform": 0.8}
 # Azimuths of the bones in degrees against the third metacarpal, radial positive, as radiographs show them.
 _AZIMUTHS = {
     **{"finger-3": 43.0, "finger-2": 37.0, "finger-1": 40.0},
@@ -21,7 +20,9 @@ _AZIMUTHS = {
     **{"finger-15": -9.5, "finger-14": -13.0, "finger-13": -15.0, "finger-12": -12.5},
     **{"finger-19": -17.5, "finger-18": -27.0, "finger-17": -26.0, "finger-16": -23.0},
 }
-_CHAINS = ((2, 1, 0), (6, 5, 4, 3), (10, 9, 8, 7), (14, 13, 12, 11), (18, 17, 16, 15))
+
+# The palm lies on the detector, so the thumb is seen from its ulnar back.
+_THUMB_ROLL = 35.0
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ def draw_pose(generator: np.random.Generator) -> Pose:
     deviated = generator.random() < 0.5
     deviation = np.clip(generator.normal(42, 5), 31, 53) if deviated else np.clip(generator.normal(2, 4), -8, 14)
     spread, curl = generator.normal(1, 0.25), abs(generator.normal(0, 4))
-    thumb = generator.normal(0, 6)
+    thumb, thumb_roll = generator.normal(0, 6), generator.normal(_THUMB_ROLL, 15)
     azimuths, curls, rolls = np.zeros(NUM_BONES), np.zeros(NUM_BONES), np.zeros(NUM_BONES)
-    for ray, chain in enumerate(_CHAINS):
+    for ray, chain in enumerate(RAYS):
         residual = 0.0
         for level, channel in enumerate(chain):
             mean = _AZIMUTHS[BONES[channel].name]
@@ -72,7 +73,7 @@ def draw_pose(generator: np.random.Generator) -> Pose:
                 residual += generator.normal(0, 1.6)
                 azimuths[channel] = mean * spread + residual
             curls[channel] = 0.0 if ray and level == 0 else level * curl * generator.uniform(0.4, 1)
-            rolls[channel] = generator.normal(0, 12 if ray == 0 else 4 if level else 1)
+            rolls[channel] = thumb_roll if ray == 0 else generator.normal(0, 4 if level else 1)
     shares = np.ones(NUM_BONES)
     for name, share in _PROXIMAL_ROW.items():
         shares[CHANNEL[name]] = share + generator.normal(0, 0.04)
@@ -91,25 +92,17 @@ def draw_pose(generator: np.random.Generator) -> Pose:
 
 def apply_pose(model: HandModel, pose: Pose) -> HandModel:
     """Return the hand in the drawn pose, with the forearm along y and the origin at the wrist's centre."""
-    matrices, offsets = _transforms(model, pose)
-    vertices, inner = np.empty_like(model.vertices), np.empty_like(model.vertices)
-    for channel in range(NUM_BONES):
-        part = model.vertices_of(channel)
-        matrix, offset = matrices[channel].T.astype(np.float32), offsets[channel].astype(np.float32)
-        vertices[part] = model.vertices[part] @ matrix + offset
-        inner[part] = model.inner_vertices[part] @ matrix + offset
-    joints = np.einsum("bij,bj->bi", matrices, model.joint_centres) + offsets
-    return replace(model, vertices=vertices, inner_vertices=inner, joint_centres=joints)
+    return transform_bones(model, *_transforms(model, pose))
 
 
 def _transforms(model: HandModel, pose: Pose) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return rotation matrices (29, 3, 3) and offsets (29, 3) of all bones."""
     centre = _wrist_centre(model)
-    rest = _axis_of(model, CHANNEL["finger-11"])
+    rest = model.axis_of(CHANNEL["finger-11"])
     upright = -_azimuth(rest)
     fingers = _finger_transforms(model, pose)
     forearm = _rotation_y(pose.pronation) @ _rotation_x(pose.flexion) @ _rotation_z(pose.forearm)
-    straight = -_azimuth(_axis_of(model, CHANNEL["Radius"], CHANNEL["Ulna"]))
+    straight = -_azimuth(model.axis_of(CHANNEL["Radius"]) + model.axis_of(CHANNEL["Ulna"]))
     matrices, offsets = np.empty((NUM_BONES, 3, 3)), np.empty((NUM_BONES, 3))
     for channel in range(NUM_BONES):
         share = pose.row_shares[channel]
@@ -124,12 +117,12 @@ def _transforms(model: HandModel, pose: Pose) -> tuple[NDArray[np.float64], NDAr
 
 def _finger_transforms(model: HandModel, pose: Pose) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Return rotation and offset of every bone against the resting hand; bones of a ray stay joined."""
-    reference = _azimuth(_axis_of(model, CHANNEL["finger-11"]))
+    reference = _azimuth(model.axis_of(CHANNEL["finger-11"]))
     transforms = [(np.eye(3), np.zeros(3)) for _ in range(NUM_BONES)]
-    for chain in _CHAINS:
-        pivot = moved = _base(model, chain[0])
+    for chain in RAYS:
+        pivot = moved = _carpal_joint(model, chain[0])
         for level, channel in enumerate(chain):
-            axis = _axis_of(model, channel)
+            axis = model.axis_of(channel)
             turn = reference + pose.azimuths[channel] - _azimuth(axis)
             matrix = _rotation_z(turn) @ _rotation_about(_flexion_axis(axis), pose.curls[channel])
             matrix = matrix @ _rotation_about(axis, pose.rolls[channel])
@@ -140,28 +133,16 @@ def _finger_transforms(model: HandModel, pose: Pose) -> list[tuple[NDArray[np.fl
     return transforms
 
 
-def _base(model: HandModel, channel: int) -> NDArray[np.float64]:
-    """Return the joint with the carpus: the recorded one of the thumb, the proximal end of other metacarpals."""
-    if channel == CHANNEL["finger-3"]:
-        return model.joint_centres[channel]
-    points = model.vertices[model.vertices_of(channel)]
-    return np.asarray(points[points[:, 1] > points[:, 1].max() - 3].mean(0), np.float64)
+def _carpal_joint(model: HandModel, channel: int) -> NDArray[np.float64]:
+    """Return the joint of a metacarpal with the carpus: the recorded one of the thumb, the end of the others."""
+    thumb = channel == CHANNEL["finger-3"]
+    return np.asarray(model.joint_centres[channel]) if thumb else model.end_of(channel, distal=False)
 
 
 def _wrist_centre(model: HandModel) -> NDArray[np.float64]:
     """Return the centre of the capitate's head, which both rows of the carpus turn about."""
-    points = model.vertices[model.vertices_of(CHANNEL["Capitate"])]
+    points = model.vertices_of(CHANNEL["Capitate"])
     return np.asarray(points[points[:, 1] > points[:, 1].max() - 8].mean(0), np.float64)
-
-
-def _axis_of(model: HandModel, *channels: int) -> NDArray[np.float64]:
-    """Return the long axis of one or more bones, pointing distally."""
-    axes = np.zeros(3)
-    for channel in channels:
-        points = model.vertices[model.vertices_of(channel)][::4]
-        axis = np.linalg.eigh(np.cov(points.T))[1][:, -1]
-        axes += axis * -np.sign(axis[1])
-    return axes / np.linalg.norm(axes)
 
 
 def _azimuth(direction: NDArray[np.float64]) -> float:
@@ -172,7 +153,7 @@ def _azimuth(direction: NDArray[np.float64]) -> float:
 def _flexion_axis(direction: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the horizontal axis about which a positive turn lowers the tip towards the palm."""
     axis = np.array([-direction[1], direction[0], 0.0])
-    return axis / np.linalg.norm(axis)
+    return np.asarray(axis / np.linalg.norm(axis))
 
 
 def _rotation_about(axis: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:

@@ -16,27 +16,35 @@ class Beam:
     Attributes:
         height: rows of the detector.
         width: columns of the detector.
-        spacing_mm: distance of pixel centres; the centre of pixel (0, 0) is the origin.
+        spacing_mm: distance of pixel centres.
         source_mm: foot of the source on the detector (x, y) and its height, or None for parallel rays along z.
+        origin_mm: x and y of the centre of pixel (0, 0).
     """
 
     height: int
     width: int
     spacing_mm: float
     source_mm: tuple[float, float, float] | None
+    origin_mm: float = 0.0
+
+    def refined(self, factor: int) -> Beam:
+        """Return the same detector with `factor` (odd) times finer pixels; every old centre is one of the new."""
+        spacing = self.spacing_mm / factor
+        origin = self.origin_mm - factor // 2 * spacing
+        return Beam(self.height * factor, self.width * factor, spacing, self.source_mm, origin)
 
     def onto_detector(self, points: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Project points (N, 3) in millimetres to (column, row) in pixels (N, 2) and a depth linear on the detector.
 
         The depth is z itself for parallel rays and 1 / (distance to the source's plane) for a cone beam.
         """
-        points = points.astype(np.float64)
+        xyz: NDArray[np.float64] = points.astype(np.float64)
         if self.source_mm is None:
-            return points[:, :2] / self.spacing_mm, points[:, 2].copy()
+            return (xyz[:, :2] - self.origin_mm) / self.spacing_mm, xyz[:, 2].copy()
         source = np.array(self.source_mm)
-        below = source[2] - points[:, 2]
-        flat = source[:2] + (points[:, :2] - source[:2]) * (source[2] / below)[:, None]
-        return flat / self.spacing_mm, 1 / below
+        below = source[2] - xyz[:, 2]
+        flat = source[:2] + (xyz[:, :2] - source[:2]) * (source[2] / below)[:, None]
+        return (flat - self.origin_mm) / self.spacing_mm, 1 / below
 
 
 @dataclass(frozen=True)
@@ -90,13 +98,13 @@ def _obliquity(beam: Beam, low: NDArray[np.int64], shape: tuple[int, ...]) -> ND
     """Return ray length over height for every pixel of a box."""
     assert beam.source_mm is not None  # noqa: S101 - narrows the type
     x, y, height = beam.source_mm
-    across = ((np.arange(shape[1]) + low[0]) * beam.spacing_mm - x) / height
-    down = ((np.arange(shape[0]) + low[1]) * beam.spacing_mm - y) / height
-    return np.sqrt(1 + across[None] ** 2 + down[:, None] ** 2)
+    across = ((np.arange(shape[1]) + low[0]) * beam.spacing_mm + beam.origin_mm - x) / height
+    down = ((np.arange(shape[0]) + low[1]) * beam.spacing_mm + beam.origin_mm - y) / height
+    return np.asarray(np.sqrt(1 + across[None] ** 2 + down[:, None] ** 2))
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _add_triangles(points, depth, triangles, cone, thickness, coverage):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, nogil=True)
+def _add_triangles(points, depth, triangles, cone, thickness, coverage):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     """Add the signed depth of every triangle at the pixel centres that it covers.
 
     An edge is always evaluated from its lower to its higher vertex index, so both triangles beside it compute the

@@ -7,20 +7,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from handseg_bundle_common.anatomy import Side
+from handseg_bundle_common.anatomy import CHANNEL, Side
 from handseg_bundle_common.masks import Packed
-from handseg_bundle_common.simulation.assets import HandModel
 from handseg_bundle_common.simulation.attenuation import SOFT_TISSUE, bone_image, texture_tile
 from handseg_bundle_common.simulation.detector import Appearance, develop, draw_appearance
+from handseg_bundle_common.simulation.hand_model import HandModel
 from handseg_bundle_common.simulation.pose import Pose, apply_pose, draw_pose
 from handseg_bundle_common.simulation.projection import Beam
 from handseg_bundle_common.simulation.shape import Shape, apply_shape, draw_shape
 from handseg_bundle_common.simulation.soft_tissue import Build, draw_build, soft_tissue_thickness
 
 # A radiograph shows about this height of the world: third metacarpals of 65 mm are 447 of 2048 pixels long.
-_FIELD_MM = 296.0
+_FIELD_MM = 312.0
 # Coarser pixels than this sample the thickness three times finer than their centres.
 _OVERSAMPLED_MM = 0.4
+# Standard deviation of the trabecular texture against the bone's own attenuation.
+_TEXTURE = 0.10
+# Framing: bones keep this distance from the edges, and at least this much is left below the wrist's centre.
+_MARGIN_MM, _FOREARM_MM, _MAGNIFICATION = 8.0, 65.0, 1.02
 
 
 @dataclass(frozen=True)
@@ -86,20 +90,20 @@ def simulate_hand(seed: int, size: int | tuple[int, int], side: Side, assets: Ha
     person, exposure = _generators(seed, Side(side))
     shape, build = draw_shape(person), draw_build(person)
     pose, placement, appearance = draw_pose(exposure), draw_placement(exposure), draw_appearance(exposure)
+    hand = _mirrored(apply_pose(apply_shape(assets, shape), pose))
+    placement = _framed(hand, placement, width / height)
     spacing = placement.field_mm / height
     oversampling = 3 if spacing > _OVERSAMPLED_MM else 1
     beam = _beam(placement, height, width, spacing)
-    hand = _place(apply_pose(apply_shape(assets, shape), pose), placement, beam)
-    bones = bone_image(hand, beam, oversampling, texture_tile(exposure, spacing), 0.14)
+    hand = _laid(hand, placement, beam)
+    bones = bone_image(hand, beam, oversampling, texture_tile(exposure, spacing), _TEXTURE)
     skin = soft_tissue_thickness(hand, beam, build, shape.size)
-    line_integrals = SOFT_TISSUE * np.maximum(skin, bones.thickness_mm) + bones.excess
+    line_integrals = np.float32(SOFT_TISSUE) * np.maximum(skin, bones.thickness_mm) + bones.excess
     radiograph = develop(line_integrals, bones.packed_masks > 0, spacing, appearance, exposure)
     packed = bones.packed_masks
     if Side(side) is Side.LEFT:
         radiograph, packed = np.ascontiguousarray(radiograph[:, ::-1]), np.ascontiguousarray(packed[:, ::-1])
-    return SimulatedHand(
-        radiograph, packed, Side(side), seed, spacing, shape, build, pose, placement, appearance
-    )
+    return SimulatedHand(radiograph, packed, Side(side), seed, spacing, shape, build, pose, placement, appearance)
 
 
 def draw_placement(generator: np.random.Generator) -> Placement:
@@ -123,23 +127,48 @@ def _generators(seed: int, side: Side) -> tuple[np.random.Generator, np.random.G
     )
 
 
+def _framed(hand: HandModel, drawn: Placement, aspect: float) -> Placement:
+    """Move the wrist, and step back if need be, until the picture shows every bone of the hand.
+
+    Args:
+        hand: posed hand, thumb to the left, with the wrist's centre as its origin.
+        drawn: placement without regard to this hand.
+        aspect: width over height of the picture.
+    """
+    fingers = hand.vertices[: hand.slice_of(CHANNEL["finger-19"]).stop, :2] * _MAGNIFICATION
+    low, high = fingers.min(0) - _MARGIN_MM, fingers.max(0) + _MARGIN_MM
+    field = max(drawn.field_mm, float(high[0] - low[0]) / aspect, float(-low[1]) + _FOREARM_MM)
+    x, y = np.array(drawn.wrist) * [aspect * field, field]
+    x = np.clip(x, -low[0], aspect * field - high[0])
+    y = np.clip(y, -low[1], field - _FOREARM_MM)
+    return replace(drawn, field_mm=field, wrist=(float(x / (aspect * field)), float(y / field)))
+
+
 def _beam(placement: Placement, height: int, width: int, spacing: float) -> Beam:
     centre = np.array([width, height]) * spacing / 2 + placement.source_offset_mm
     return Beam(height, width, spacing, (float(centre[0]), float(centre[1]), placement.source_mm))
 
 
-def _place(hand: HandModel, placement: Placement, beam: Beam) -> HandModel:
-    """Lay the posed right hand on the detector, thumb to the left: the radial axis runs against the columns."""
-    x, y = np.array(placement.wrist) * [beam.width, beam.height] * beam.spacing_mm
-    lowest = hand.vertices[: hand.vertices_of(18).stop, 2].min()
+def _mirrored(hand: HandModel) -> HandModel:
+    """Turn the right hand's radial axis against the columns: the thumb lies on the left, as seen from the source."""
     mirror = np.array([-1, 1, 1], np.float32)
-    offset = np.array([x, y, placement.clearance_mm - lowest], np.float32)
     return replace(
         hand,
-        vertices=hand.vertices * mirror + offset,
-        inner_vertices=hand.inner_vertices * mirror + offset,
-        triangles=hand.triangles[:, ::-1],
-        joint_centres=hand.joint_centres * mirror + offset,
+        vertices=hand.vertices * mirror,
+        inner_vertices=hand.inner_vertices * mirror,
+        triangles=np.ascontiguousarray(hand.triangles[:, ::-1]),
+        joint_centres=hand.joint_centres * mirror,
     )
 
 
+def _laid(hand: HandModel, placement: Placement, beam: Beam) -> HandModel:
+    """Lay the hand on the detector."""
+    x, y = np.array(placement.wrist) * [beam.width, beam.height] * beam.spacing_mm
+    lowest = hand.vertices[: hand.slice_of(CHANNEL["finger-19"]).stop, 2].min()
+    offset = np.array([x, y, placement.clearance_mm - lowest], np.float32)
+    return replace(
+        hand,
+        vertices=hand.vertices + offset,
+        inner_vertices=hand.inner_vertices + offset,
+        joint_centres=hand.joint_centres + offset,
+    )

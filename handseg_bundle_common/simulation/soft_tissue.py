@@ -10,21 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import CHANNEL
-from handseg_bundle_common.simulation.assets import HandModel
+from handseg_bundle_common.simulation.hand_model import RAYS, HandModel
 from handseg_bundle_common.simulation.projection import Beam
 
 _GRID_MM = 2.0
 # Distance in millimetres over which neighbouring rays flow into each other.
 _BLEND_MM = 3.0
-_RAYS = ((2, 1, 0), (6, 5, 4, 3), (10, 9, 8, 7), (14, 13, 12, 11), (18, 17, 16, 15))
 # Half widths and half thicknesses in millimetres at the elbow, wrist, base and head of the metacarpal, further joints
 # and tip of each ray.
 _HALF_WIDTHS = (
-    (16, 13, 14, 12, 10.5, 7.5),
-    (16, 12, 13, 13, 10.2, 8.8, 7.0),
-    (14, 10, 13, 12, 10.5, 9.0, 7.2),
-    (14, 9, 13, 11.5, 10.0, 8.4, 6.8),
-    (17, 12, 14, 13, 8.8, 7.6, 6.0),
+    (16, 13, 13.5, 13, 11.5, 8.5),
+    (16, 12, 13, 13.5, 10.8, 9.4, 7.4),
+    (14, 10, 13, 12.5, 11.0, 9.6, 7.6),
+    (14, 9, 13, 12, 10.6, 9.2, 7.2),
+    (17, 13, 17, 13.5, 9.4, 8.2, 6.4),
 )
 _HALF_DEPTHS = (
     (22, 18, 16, 11, 9, 6.5),
@@ -94,22 +93,22 @@ def _flat(points: NDArray[np.float64], beam: Beam) -> NDArray[np.float64]:
 
 def _tip(hand: HandModel, channel: int) -> NDArray[np.float64]:
     """Return the centre of a distal phalanx's tuft: its vertices farthest from its joint."""
-    points = hand.vertices[hand.vertices_of(channel)]
+    points = hand.vertices_of(channel)
     distance = np.linalg.norm(points - hand.joint_centres[channel], axis=1)
     return np.asarray(points[distance > np.quantile(distance, 0.9)].mean(0), np.float64)
 
 
 def _end(hand: HandModel, channel: int, proximal: bool) -> NDArray[np.float64]:
-    points = hand.vertices[hand.vertices_of(channel)]
+    points = hand.vertices_of(channel)
     limit = np.quantile(points[:, 1], 0.97 if proximal else 0.1)
     chosen = points[:, 1] > limit if proximal else points[:, 1] < limit
     return np.asarray(points[chosen].mean(0), np.float64)
 
 
 def _ray_points(hand: HandModel, ray: int) -> NDArray[np.float64]:
-    chain = _RAYS[ray]
+    chain = RAYS[ray]
     forearm = CHANNEL["Radius"] if ray < 3 else CHANNEL["Ulna"]
-    metacarpal = hand.vertices[hand.vertices_of(chain[0])]
+    metacarpal = hand.vertices_of(chain[0])
     head = hand.joint_centres[chain[1]]
     distance = np.linalg.norm(metacarpal - head, axis=1)
     base = metacarpal[distance > np.quantile(distance, 0.9)].mean(0)
@@ -132,13 +131,18 @@ def _webs(hand: HandModel, beam: Beam, build: Build) -> list[NDArray[np.float64]
     for ray in range(1, 4):
         left, right = (points[3] + build.web * (points[4] - points[3]) for points in rays[ray : ray + 2])
         folds.append(np.column_stack([[left, right], [6.0, 6.0], [9.0, 9.0]]))
-    heel = (rays[0][2] + rays[1][2]) / 2
-    edge = 0.5 * rays[0][3] + 0.5 * (0.35 * rays[1][2] + 0.65 * rays[1][3])
-    folds.append(np.column_stack([[heel, edge], [12.0, build.thumb_web], [16.0, 9.0]]))
+    thumb, index = rays[0], rays[1]
+    for on_thumb, on_index, width, depth in (
+        (0.4, 0.25, 11.0, 12.0),
+        (0.6, 0.4, 10.0, 10.5),
+        (0.85, 0.6, build.thumb_web, 8.5),
+    ):
+        ends = [points[2] + share * (points[3] - points[2]) for points, share in ((thumb, on_thumb), (index, on_index))]
+        folds.append(np.column_stack([ends, [width, width], [depth, depth]]))
     return folds
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _union(nodes, starts, rows, columns, blend):  # type: ignore[no-untyped-def]
     """Return depth below the skin, half width and half thickness on the grid (rows, columns, 3)."""
     field = np.zeros((rows, columns, 3), np.float32)
@@ -153,7 +157,9 @@ def _union(nodes, starts, rows, columns, blend):  # type: ignore[no-untyped-def]
                     share = ((x - nodes[k, 0]) * dx + (y - nodes[k, 1]) * dy) / (dx * dx + dy * dy + 1e-9)
                     share = min(max(share, 0.0), 1.0)
                     radius = nodes[k, 2] + share * (nodes[k + 1, 2] - nodes[k, 2])
-                    distance = np.sqrt((x - nodes[k, 0] - share * dx) ** 2 + (y - nodes[k, 1] - share * dy) ** 2) - radius
+                    distance = (
+                        np.sqrt((x - nodes[k, 0] - share * dx) ** 2 + (y - nodes[k, 1] - share * dy) ** 2) - radius
+                    )
                     if distance < best:
                         best, best_width = distance, radius
                         best_depth = nodes[k, 3] + share * (nodes[k + 1, 3] - nodes[k, 3])

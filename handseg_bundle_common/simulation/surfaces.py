@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +125,7 @@ def surface_net(field: NDArray[np.float64]) -> Surface:
     return Surface(sums[used] / counts[used, None], np.concatenate(triangles))
 
 
-def _shifted(array: NDArray[np.generic], axis: int, offset: int) -> NDArray[np.generic]:
+def _shifted(array: NDArray[Any], axis: int, offset: int) -> NDArray[Any]:
     """Return the grid nodes at one end of every edge along `axis`."""
     return np.take(array, np.arange(offset, array.shape[axis] - 1 + offset), axis)
 
@@ -145,12 +146,15 @@ def inner_wall(surface: Surface, depth: NDArray[np.float64]) -> Points:
     """Return the vertices moved inwards along smoothed vertex normals by `depth` (V,) millimetres."""
     a, b, c = (surface.vertices[surface.triangles[:, k]] for k in range(3))
     face_normals = np.cross(b - a, c - a)
-    count = len(surface.vertices)
     corners = surface.triangles.ravel()
     incidence = sparse.coo_array((np.ones(len(corners)), (corners, np.arange(len(corners)) // 3))).tocsr()
-    normals = incidence @ face_normals
     neighbours = (incidence @ incidence.T).tocsr()
+    normals = _unit(incidence @ face_normals)
     for _ in range(3):
-        normals = neighbours @ (normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12))
-    lengths = np.linalg.norm(normals, axis=1).reshape(count, 1)
-    return surface.vertices - normals / np.maximum(lengths, 1e-12) * depth[:, None]
+        normals = _unit(neighbours @ normals)
+    return surface.vertices - normals * depth[:, None]
+
+
+def _unit(vectors: Any) -> Points:
+    vectors = np.asarray(vectors)
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))

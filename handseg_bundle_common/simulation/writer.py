@@ -15,13 +15,14 @@ from handseg_bundle_common.anatomy import Side
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
 from handseg_bundle_common.formats.boostcamp import masks_to_annotations, write_annotations
-from handseg_bundle_common.simulation.assets import HandModel, load_assets
+from handseg_bundle_common.simulation.assets import load_assets
+from handseg_bundle_common.simulation.hand_model import HandModel
 from handseg_bundle_common.simulation.sampler import SimulatedHand, simulate_hand
 
 _model: HandModel | None = None
 
 
-def write_hands(
+def write_hands(  # noqa: PLR0917 - the command line passes them by name
     count: int,
     size: int | tuple[int, int],
     seed: int,

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 
 from monai.transforms import (
     Compose,
+    EnsureTyped,
     RandAdjustContrastd,
     RandBiasFieldd,
     RandCoarseDropoutd,
@@ -96,6 +97,8 @@ def training_transforms(
             warp,
             *random_appearance(strength),
             UnpackBoneMasksd(LABEL),
+            # A MetaTensor would send every operation of the network through Python.
+            EnsureTyped(IMAGE, track_meta=False),
             SelectItemsd(_TRAINING_KEYS),
         ]
     )

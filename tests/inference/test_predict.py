@@ -1,0 +1,115 @@
+"""Many radiographs through a bundle: what is written, under which names, and what is not."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.formats.radiograph import write_radiograph
+from handseg_bundle_common.formats.rle import decode_rle, read_submission
+from handseg_bundle_common.inference import predict
+from handseg_bundle_common.transforms import ScaleRadiographd
+
+# Channel k is where the radiograph at its working size is brighter than k / 29.
+CONFIG = {
+    "threshold": 0.5,
+    "network": {"_target_": "torch.nn.Identity"},
+    "preprocessing": {"_target_": "handseg_bundle_common.transforms.inference_transforms", "image_size": 60},
+    "inferer": "$lambda image, network: 20 * (image - torch.arange(29).view(1, -1, 1, 1) / 29)",
+}
+SIZE = (60, 44)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> str:
+    configs = tmp_path / "tiny" / "configs"
+    configs.mkdir(parents=True)
+    (configs / "metadata.json").write_text("{}")
+    (configs / "inference.json").write_text(json.dumps(CONFIG))
+    return str(tmp_path / "tiny")
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    for seed, (name, size) in enumerate({"a,b.png": SIZE, "001.tif": (120, 88), "deep/=c.png": (30, 61)}.items()):
+        write_radiograph(folder / name, np.random.default_rng(seed).random(size).astype(np.float32))
+    return folder
+
+
+def decoded(codes: dict[str, str], size: tuple[int, int]) -> np.ndarray:
+    return np.stack([decode_rle(codes[bone], *size) for bone in BONE_NAMES])
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_writes_an_overlay_an_image_and_one_submission(bundle: str, images: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    done = predict([images], bundle, output, device="cpu")
+    assert sorted(path.name for path in done) == ["001.tif", "=c.png", "a,b.png"]
+    assert files_in(output) == {
+        "predictions.csv",
+        *(f"overlays/{name}" for name in ("a,b.png", "001.tif.png", "=c.png")),
+    }
+    assert len((output / "predictions.csv").read_text().splitlines()) == 1 + 3 * NUM_BONES
+
+
+def test_masks_and_pictures_have_the_native_size(bundle: str, images: Path, tmp_path: Path) -> None:
+    predict([images], bundle, tmp_path / "out", device="cpu")
+    submission = read_submission(tmp_path / "out" / "predictions.csv")
+    for name, picture, (height, width) in (("001.tif", "001.tif.png", (120, 88)), ("=c.png", "=c.png", (30, 61))):
+        masks = decoded(submission[name], (height, width))
+        assert all(later.sum() <= earlier.sum() for earlier, later in pairwise(masks))
+        with Image.open(tmp_path / "out" / "overlays" / picture) as overlay:
+            assert overlay.width > width
+            assert overlay.height >= height
+
+
+def test_masks_are_the_networks_where_nothing_is_resampled(bundle: str, images: Path, tmp_path: Path) -> None:
+    predict([images / "a,b.png"], bundle, tmp_path / "out", device="cpu")
+    with Image.open(images / "a,b.png") as picture:
+        levels = np.asarray(picture, np.float32)[None] / 65535
+    stretched = ScaleRadiographd("image")({"image": levels})["image"]
+    steps = stretched - np.arange(NUM_BONES)[:, None, None] / NUM_BONES
+    masks = decoded(read_submission(tmp_path / "out" / "predictions.csv")["a,b.png"], SIZE)
+    assert np.array_equal(masks[np.abs(steps) > 1e-5], (steps > 0)[np.abs(steps) > 1e-5])
+
+
+def test_keep_folders_names_results_by_paths(bundle: str, images: Path, tmp_path: Path) -> None:
+    predict([images], bundle, tmp_path / "out", device="cpu", keep_folders=True)
+    assert set(read_submission(tmp_path / "out" / "predictions.csv")) == {"001.tif", "a,b.png", "deep/=c.png"}
+    assert (tmp_path / "out" / "overlays" / "deep" / "=c.png").is_file()
+
+
+def test_a_second_run_gives_the_same_files(bundle: str, images: Path) -> None:
+    """Also with the results among the images: they are not taken for radiographs."""
+    predict([images], bundle, images, device="cpu")
+    first = {name: (images / name).read_bytes() for name in files_in(images)}
+    predict([images], bundle, images, device="cpu")
+    assert {name: (images / name).read_bytes() for name in files_in(images)} == first
+
+
+def test_a_picture_broken_behind_its_header_ends_the_run_without_a_submission(
+    bundle: str, images: Path, tmp_path: Path
+) -> None:
+    broken = images / "z.png"
+    broken.write_bytes((images / "a,b.png").read_bytes()[:900])
+    with pytest.raises(HandsegInputError, match=r"z\.png"):
+        predict([images / "001.tif", broken], bundle, tmp_path / "out", device="cpu")
+    assert files_in(tmp_path / "out") == {"overlays/001.tif.png"}
+
+
+def test_nothing_is_written_when_the_header_of_one_picture_is_broken(bundle: str, images: Path, tmp_path: Path) -> None:
+    (images / "z.png").write_bytes(b"\x89PNG")
+    with pytest.raises(HandsegInputError, match=r"z\.png"):
+        predict([images], bundle, tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()

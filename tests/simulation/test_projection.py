@@ -1,0 +1,82 @@
+"""Thickness of surfaces along rays, against closed forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage.draw import polygon2mask
+
+from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL
+from handseg_bundle_common.simulation import HandModel
+from handseg_bundle_common.simulation.projection import Beam, project
+from handseg_bundle_common.simulation.surfaces import Surface, surface_net, volume
+
+trimesh = pytest.importorskip("trimesh")
+BALL = trimesh.creation.icosphere(subdivisions=5, radius=10.0)
+
+
+def ball_at(x: float, y: float, z: float) -> np.ndarray:
+    return np.asarray(BALL.vertices) + np.array([x, y, z])
+
+
+@pytest.mark.parametrize("name", BONE_NAMES)
+def test_parallel_rays_measure_the_volume_of_every_bone(hand: HandModel, name: str):
+    channel = CHANNEL[name]
+    points = hand.vertices_of(channel).astype(float)
+    points = points - points.min(0) + 1
+    surface = Surface(points, hand.triangles_of(channel).astype(int))
+    rows, columns = (np.ceil(points.max(0)[[1, 0]] + 2) / 0.1).astype(int)
+    seen = project(points, surface.triangles, Beam(rows, columns, 0.1, None))
+    assert seen.thickness_mm.sum() * 0.1**2 == pytest.approx(volume(surface), rel=1e-3)
+
+
+def test_parallel_rays_through_a_ball_have_the_length_of_its_chords():
+    seen = project(ball_at(20, 15, 30), BALL.faces, Beam(300, 400, 0.1, None))
+    rows, columns = np.indices((300, 400))
+    chord = 2 * np.sqrt(np.maximum(100 - (columns * 0.1 - 20) ** 2 - (rows * 0.1 - 15) ** 2, 0))
+    assert seen.thickness_mm == pytest.approx(chord[seen.box], abs=0.7)
+    assert np.abs(seen.thickness_mm - chord[seen.box])[chord[seen.box] > 5].max() < 0.03
+
+
+def test_cone_rays_through_a_ball_have_the_length_of_its_chords():
+    source, centre = np.array([10.0, 20.0, 400.0]), np.array([35.0, 30.0, 60.0])
+    seen = project(ball_at(*centre), BALL.faces, Beam(500, 600, 0.15, tuple(source)))
+    rows, columns = np.indices((500, 600))[:, seen.box[0], seen.box[1]]
+    rays = np.stack([columns * 0.15, rows * 0.15, np.zeros(rows.shape)], -1) - source
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    nearest = np.linalg.norm(np.cross(rays, centre - source), axis=-1)
+    chord = 2 * np.sqrt(np.maximum(100 - nearest**2, 0))
+    assert np.abs(seen.thickness_mm - chord)[chord > 5].max() < 0.03
+
+
+def test_a_disc_below_the_source_is_magnified_by_the_ratio_of_distances():
+    disc = trimesh.creation.cylinder(radius=10.0, height=0.01, sections=256)
+    beam = Beam(600, 600, 0.1, (30.0, 30.0, 1000.0))
+    seen = project(np.asarray(disc.vertices) + np.array([30, 30, 100]), disc.faces, beam)
+    area = seen.coverage.sum() * 0.1**2
+    assert area == pytest.approx(np.pi * 100 * (1000 / 900) ** 2, rel=2e-3)
+
+
+def test_coverage_is_where_the_thickness_is_and_nothing_leaks_through_shared_edges():
+    net = surface_net(np.linalg.norm(np.indices((40, 40, 40)) - 19.5, axis=0) - 14)
+    seen = project(net.vertices, net.triangles, Beam(40, 40, 1.0, None))
+    assert (seen.thickness_mm[~seen.coverage] == 0).all()
+    assert (seen.thickness_mm[seen.coverage] >= 0).all()
+    outline = trimesh.convex.convex_hull(net.vertices[:, :2] @ np.eye(2, 3) + net.vertices * 1e-9)
+    assert seen.coverage.sum() == pytest.approx(outline.projected((0, 0, 1)).area, rel=0.03)
+
+
+def test_every_pixel_centre_belongs_to_exactly_one_of_two_triangles_with_a_common_edge():
+    # A slab whose faces are cut along a diagonal that runs exactly through pixel centres.
+    slab = trimesh.creation.box((20.0, 20.0, 3.0))
+    seen = project(np.asarray(slab.vertices) + np.array([15.0, 15.0, 5.0]), slab.faces, Beam(30, 30, 1.0, None))
+    square = polygon2mask((30, 30), [(5, 5), (5, 24), (24, 24), (24, 5)])
+    inside = square[seen.box]
+    assert seen.thickness_mm[inside] == pytest.approx(3.0)
+    assert seen.coverage.sum() == 20 * 20
+
+
+def test_a_surface_beside_the_detector_leaves_an_empty_box():
+    seen = project(ball_at(-50, 10, 10), BALL.faces, Beam(64, 64, 0.5, None))
+    assert seen.coverage.size == 0
+    assert seen.thickness_mm.size == 0
