@@ -63,6 +63,7 @@ def predict(
     bundle: str,
     output: str,
     device: str = "auto",
+    image_size: int | str | None = None,
     threshold: float | str | None = None,
     weights: str | None = None,
     keep_folders: bool = False,
@@ -74,6 +75,7 @@ def predict(
         bundle: name or folder of a bundle, such as effisegnet.
         output: folder for overlays/IMAGE.png and predictions.csv.
         device: auto, cpu, cuda or cuda:1.
+        image_size: longer side in px at which the network works, in place of the bundle's; take that of the training.
         threshold: probability above which a pixel belongs to a bone, in place of the bundle's.
         weights: file of weights in place of the bundle's.
         keep_folders: name results by relative paths, for images of one name in several folders.
@@ -81,6 +83,7 @@ def predict(
     _check_values(bundle=bundle, output=output, device=device, weights=weights)
     _check_switch("keep_folders", keep_folders)
     probability = None if threshold is None else _number("threshold", threshold, float)
+    working_size = None if image_size is None else _number("image_size", image_size, int)
 
     def start() -> str:
         from handseg_bundle_common import inference  # noqa: PLC0415
@@ -90,6 +93,7 @@ def predict(
             bundle,
             output,
             device=device,
+            image_size=working_size,
             threshold=probability,
             weights=weights,
             keep_folders=keep_folders,
@@ -139,7 +143,29 @@ def simulate(
     return Job(start)
 
 
-_VERBS = {"predict": predict, "simulate": simulate}
+def make_folds(data: str, *, output: str, count: int | str = 5, seed: int | str = 0) -> Job:
+    """Deal the patients of a data set to folds for cross-validation, both hands of a patient to one fold.
+
+    Args:
+        data: folder in the layout of the data set.
+        output: JSON file to write, for the id `folds` of a bundle.
+        count: number of folds.
+        seed: the same seed gives the same folds.
+    """
+    _check_values(data=data, output=output)
+    folds, first = _number("count", count, int), _number("seed", seed, int)
+
+    def start() -> str:
+        from handseg_bundle_common import datasets  # noqa: PLC0415
+
+        dealt = datasets.make_folds(datasets.data_list(data), folds, first)
+        datasets.write_folds(output, dealt, first)
+        return f"{sum(map(len, dealt))} patients in {len(dealt)} folds: {output}"
+
+    return Job(start)
+
+
+_VERBS = {"make-folds": make_folds, "predict": predict, "simulate": simulate}
 
 
 def _shown(result: object) -> object:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import logging
 import os
 import pickle
 import re
@@ -25,6 +26,8 @@ from torch.optim.swa_utils import AveragedModel
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
+
+logger = logging.getLogger(__name__)
 
 Network = TypeVar("Network", bound=nn.Module)
 PathLike = str | os.PathLike[str]
@@ -92,13 +95,17 @@ def save_weights(network: nn.Module, path: PathLike, *, half_precision: bool = F
     save_checkpoint(path, {**info, "model": state})
 
 
-def load_weights(network: Network, path: PathLike, *, sha256: str | None = None) -> Network:
+def load_weights(
+    network: Network, path: PathLike, *, sha256: str | None = None, settings: Mapping[str, Any] | None = None
+) -> Network:
     """Load weights into a network and return it.
 
     Args:
         network: receives the weights in its own precision and on its own device.
         path: what `save_weights` wrote, or a plain state dictionary.
         sha256: expected hexadecimal digest of the file.
+        settings: plain values in use now, such as the image size; a warning names those that the training stored
+            with another value.
 
     Raises:
         HandsegInputError: the file is missing, damaged, unsafe or not the one expected; or its bones, number of
@@ -110,6 +117,9 @@ def load_weights(network: Network, path: PathLike, *, sha256: str | None = None)
     target = _unwrapped(network)
     _check_fit(target.state_dict(), state, path)
     target.load_state_dict(state)
+    for name, value in (settings or {}).items():
+        if content.get(name, value) != value:
+            logger.warning("%s was trained with %s %s and is used with %s", path, name, content[name], value)
     return network
 
 

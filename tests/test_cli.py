@@ -76,10 +76,16 @@ def test_flags_reach_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
         return []
 
     monkeypatch.setattr(inference, "predict", recorder)
-    assert run("predict x y --bundle b --output o --device cuda:1 --threshold .25 --weights 1.5 --keep_folders") == 0
+    assert (
+        run(
+            "predict x y --bundle b --output o --device cuda:1 --threshold .25 --image-size 320 --weights 1.5 --keep_folders"
+        )
+        == 0
+    )
     assert received == {
         "arguments": (("x", "y"), "b", "o"),
         "device": "cuda:1",
+        "image_size": 320,
         "threshold": 0.25,
         "weights": "1.5",
         "keep_folders": True,
@@ -102,6 +108,15 @@ def test_simulate_reaches_the_function(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_simulate_tells_its_sources(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("simulate --about") == 0
     assert "CC BY" in capsys.readouterr().out
+
+
+def test_make_folds_keeps_both_hands_of_a_patient_together(capsys: pytest.CaptureFixture[str]) -> None:
+    for patient in ("p1", "p2", "p3"):
+        for side in "LR":
+            write_radiograph(Path("data", "DCM", patient, f"{patient}_{side}.png"), np.zeros((4, 4), np.float32))
+    assert run("make-folds data --output folds.json --count 3 --seed 1") == 0
+    assert capsys.readouterr().out == "3 patients in 3 folds: folds.json\n"
+    assert sorted(json.loads(Path("folds.json").read_text())["folds"]) == [["p1"], ["p2"], ["p3"]]
 
 
 GOOD = "predict hand.png --bundle tiny --output out --device cpu"
@@ -128,6 +143,9 @@ GOOD = "predict hand.png --bundle tiny --output out --device cpu"
         (f"{GOOD} --threshold nan", "threshold: nan is no probability"),
         (f"{GOOD} --threshold", "--threshold: has no value"),
         ("predict hand.png --bundle tiny --output out --device gpu", "device: 'gpu'"),
+        ("make-folds nowhere --output out", "nowhere"),
+        ("make-folds 001 --output out --count 2", "2 folds cannot be made"),
+        (f"{GOOD} --image-size 0", "image_size: 0 px is no size"),
         ("simulate", "--output: is missing"),
         ("simulate --count 1.5 --output out", "--count: '1.5' is not a whole number"),
         ("simulate --count 0 --output out", "0 hands"),

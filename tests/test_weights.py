@@ -70,6 +70,14 @@ class TestSavingAndLoading:
         assert content["bones"] == list(BONE_NAMES)
         assert (content["epoch"], content["mean_dice"]) == (7, 0.9)
 
+    def test_settings_that_differ_from_the_training_are_named(self, tmp_path, caplog):
+        save_weights(small_network(), tmp_path / "model.pt", image_size=512, epoch=3)
+        load_weights(small_network(), tmp_path / "model.pt", settings={"image_size": 512, "unknown": 1})
+        assert not caplog.messages
+        load_weights(small_network(), tmp_path / "model.pt", settings={"image_size": 256})
+        (message,) = caplog.messages
+        assert "trained with image_size 512 and is used with 256" in message
+
     def test_a_plain_state_dictionary_loads_too(self, tmp_path):
         network, other = small_network(), small_network()
         torch.save(network.state_dict(), tmp_path / "plain.pt")

@@ -25,6 +25,7 @@ def predict(
     output: str | PathLike[str],
     *,
     device: str = "auto",
+    image_size: int | None = None,
     threshold: float | None = None,
     weights: str | PathLike[str] | None = None,
     keep_folders: bool = False,
@@ -40,6 +41,7 @@ def predict(
         bundle: the bundle's folder or name.
         output: folder of the results.
         device: "auto", "cpu", "cuda" or "cuda:1".
+        image_size: longer side in px at which the network works; the bundle's own if None.
         threshold: probability above which a pixel belongs to a bone; the bundle's own if None.
         weights: file of weights in place of the bundle's own.
         keep_folders: name results by the radiographs' relative paths instead of their file names.
@@ -52,7 +54,7 @@ def predict(
     """
     overlays = Path(output) / OVERLAYS
     sources = find_sources(images, keep_folders=keep_folders, exclude=overlays)
-    predictor = load_predictor(bundle, device=device, weights=weights, threshold=threshold)
+    predictor = load_predictor(bundle, device=device, image_size=image_size, weights=weights, threshold=threshold)
     stretch = ScaleRadiographd("image")
     make_folder(overlays)
     with SubmissionWriter(Path(output) / SUBMISSION) as submission:

@@ -60,6 +60,7 @@ def load_predictor(
     bundle: str,
     *,
     device: str = "auto",
+    image_size: int | None = None,
     weights: str | PathLike[str] | None = None,
     threshold: float | None = None,
 ) -> Predictor:
@@ -68,12 +69,15 @@ def load_predictor(
     Args:
         bundle: the bundle's folder or name.
         device: "auto", "cpu", "cuda" or "cuda:1".
+        image_size: longer side in px at which the network works, in place of the bundle's own.
         weights: file of weights in place of the bundle's own.
         threshold: probability in place of the bundle's own.
 
     Raises:
-        HandsegInputError: bundle, device, weights or threshold cannot be used.
+        HandsegInputError: bundle, device, image size, weights or threshold cannot be used.
     """
+    if image_size is not None and image_size < 1:
+        raise HandsegInputError("image_size", f"{image_size} px is no size", "take the size of the training")
     if threshold is not None and not 0 < threshold < 1:
         raise HandsegInputError("threshold", f"{threshold} is no probability", "choose a number between 0 and 1")
     root = find_bundle(bundle)
@@ -86,6 +90,7 @@ def load_predictor(
     overrides = {
         "bundle_root": root,
         "device": chosen,
+        "image_size": image_size,
         "weights": None if weights is None else str(Path(weights).absolute()),
         "threshold": threshold,
     }

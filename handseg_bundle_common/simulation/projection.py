@@ -108,7 +108,8 @@ def _add_triangles(points, depth, triangles, cone, thickness, coverage):  # type
     """Add the signed depth of every triangle at the pixel centres that it covers.
 
     An edge is always evaluated from its lower to its higher vertex index, so both triangles beside it compute the
-    very same number and each pixel centre belongs to exactly one of them.
+    very same number; a centre on an edge or a vertex counts as shifted by an infinitesimal (e, e^2). So each centre
+    belongs to exactly one of the triangles around it.
     """
     rows, columns = coverage.shape
     for t in range(len(triangles)):
@@ -123,12 +124,16 @@ def _add_triangles(points, depth, triangles, cone, thickness, coverage):  # type
         last_column = min(int(np.floor(max(ax, bx, cx))), columns - 1)
         if first_row > last_row or first_column > last_column:
             continue
+        ab_tie = by < ay or (by == ay and bx > ax)
+        bc_tie = cy < by or (cy == by and cx > bx)
+        ac_tie = cy < ay or (cy == ay and cx > ax)
         for row in range(first_row, last_row + 1):
             for column in range(first_column, last_column + 1):
                 ab = (bx - ax) * (row - ay) - (by - ay) * (column - ax)
                 bc = (cx - bx) * (row - by) - (cy - by) * (column - bx)
                 ac = (cx - ax) * (row - ay) - (cy - ay) * (column - ax)
-                if (ab >= 0) != (bc >= 0) or (ab >= 0) == (ac >= 0):
+                left = ab > 0 or (ab == 0 and ab_tie)
+                if left != (bc > 0 or (bc == 0 and bc_tie)) or left == (ac > 0 or (ac == 0 and ac_tie)):
                     continue
                 area = ab + bc - ac
                 if area == 0:
@@ -136,6 +141,6 @@ def _add_triangles(points, depth, triangles, cone, thickness, coverage):  # type
                 height = (bc * depth[a] - ac * depth[b] + ab * depth[c]) / area
                 if cone:
                     height = -1 / height
-                faces_source = (ab >= 0) != odd
+                faces_source = left != odd
                 thickness[row, column] += height if faces_source else -height
                 coverage[row, column] = True
