@@ -76,12 +76,8 @@ def test_flags_reach_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
         return []
 
     monkeypatch.setattr(inference, "predict", recorder)
-    assert (
-        run(
-            "predict x y --bundle b --output o --device cuda:1 --threshold .25 --image-size 320 --weights 1.5 --keep_folders"
-        )
-        == 0
-    )
+    flags = "--device cuda:1 --threshold .25 --image-size 320 --weights 1.5 --keep_folders"
+    assert run(f"predict x y --bundle b --output o {flags}") == 0
     assert received == {
         "arguments": (("x", "y"), "b", "o"),
         "device": "cuda:1",

@@ -17,10 +17,12 @@ Image = NDArray[np.float32]
 
 # Linear attenuation per millimetre at an effective energy of about 38 keV, as 50 to 60 kVp give: water, compact bone
 # of 1.9 g/cm3, spongy bone of about 450 HU and fat (NIST XCOM).
-SOFT_TISSUE, CORTEX, SPONGIOSA, MARROW = 0.028, 0.100, 0.054, 0.042
+SOFT_TISSUE, CORTEX, SPONGIOSA, MARROW = 0.028, 0.110, 0.060, 0.044
 # Over this length in millimetres spongy bone gives way to fat marrow from the wrist along the forearm.
 _FOREARM_SPONGIOSA_MM = 42.0
 _TEXTURE_PITCH_MM = 0.15
+# Soft rays are used up first: what bones add to the line integral approaches this limit.
+_HARDENING = np.float32(0.8)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def bone_image(
         pattern = _bone_pattern(channel, points - [box[1].start, box[0].start], total.shape, beam.spacing_mm, texture)
         excess[box] += _excess(total, core, pattern[0]) * (1 + texture_strength * pattern[1])
         thickness[box] += total
-    return BoneImage(excess, packed, thickness)
+    return BoneImage(_HARDENING * -np.expm1(-excess / _HARDENING), packed, thickness)
 
 
 def texture_tile(generator: np.random.Generator, spacing_mm: float) -> tuple[Image, float]:

@@ -90,7 +90,13 @@ def develop(
 
 
 def _blur(image: Image, sigma: float) -> Image:
-    return image if sigma < 0.25 else np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
+    if sigma < 0.25:
+        return image
+    if sigma < 8:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
+    small = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(small, (0, 0), sigma / 4)
+    return np.asarray(cv2.resize(blurred, image.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _noise(signal: Image, strength: float, generator: np.random.Generator) -> Image:
@@ -110,10 +116,10 @@ def _tone(signal: Image, gamma: float, offsets: NDArray[np.float64]) -> Image:
     """Apply a monotone tone curve with its ends at 0 and 1, by a table."""
     knots = np.linspace(0, 1, len(offsets) + 2)
     curve = np.concatenate([[0], knots[1:-1] ** gamma + offsets * knots[1:-1], [1]])
-    levels = np.linspace(0, 1.5, 512)
+    levels = np.linspace(0, 1.5, 8192)
     smooth = levels**gamma + np.interp(levels, knots, curve - knots**gamma)
-    table = np.maximum.accumulate(smooth)
-    return np.asarray(np.interp(np.clip(signal, 0, 1.5), levels, table), np.float32)
+    table = np.maximum.accumulate(smooth).astype(np.float32)
+    return np.asarray(table[(np.clip(signal, 0, 1.5) * (8191 / 1.5)).astype(np.uint16)])
 
 
 def _furnish(grey: Image, look: Appearance) -> Image:
