@@ -51,7 +51,7 @@ def draw_appearance(generator: np.random.Generator) -> Appearance:
         focal_blur_mm=float(generator.uniform(0.08, 0.28)),
         noise=float(np.exp(generator.uniform(np.log(0.002), np.log(0.02)))),
         air=float(np.clip(generator.normal(0.045, 0.03), 0.0, 0.15)),
-        top=float(generator.uniform(0.62, 0.95)),
+        top=float(generator.uniform(0.52, 0.9)),
         gamma=float(np.clip(np.exp(generator.normal(0.2, 0.25)), 0.8, 2.4)),
         tone=generator.normal(0, 0.03, 4),
         ramp=(generator.normal(0, 0.02, (4, 4))).astype(np.float32),

@@ -73,7 +73,9 @@ def draw_pose(generator: np.random.Generator) -> Pose:
                 residual += generator.normal(0, 1.6)
                 azimuths[channel] = mean * spread + residual
             curls[channel] = 0.0 if ray and level == 0 else level * curl * generator.uniform(0.4, 1)
-            rolls[channel] = thumb_roll * (0.5 if level == 0 else 1) if ray == 0 else generator.normal(0, 4 if level else 1)
+            rolls[channel] = (
+                thumb_roll * (0.5 if level == 0 else 1) if ray == 0 else generator.normal(0, 4 if level else 1)
+            )
     shares = np.ones(NUM_BONES)
     for name, share in _PROXIMAL_ROW.items():
         shares[CHANNEL[name]] = share + generator.normal(0, 0.04)

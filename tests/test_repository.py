@@ -1,0 +1,92 @@
+"""Promises of the repository as a whole: floors, versions, and what a wheel carries."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import subprocess
+
+import pytest
+
+PACKAGE = "handseg_bundle_common"
+
+FLOORS = {
+    "anatomy": 0,
+    "errors": 0,
+    "files": 0,
+    "masks": 1,
+    "resources": 1,
+    "formats": 1,
+    "weights": 1,
+    "drawing": 1,
+    "datasets": 2,
+    "transforms": 2,
+    "metrics": 2,
+    "losses": 2,
+    "networks": 2,
+    "engine": 3,
+    "simulation": 3,
+    "inference": 5,
+    "cli": 7,
+}
+# Within a floor, packed masks and resources serve the formats beside them, and errors the files.
+WITHIN_A_FLOOR = {("files", "errors"), ("formats", "masks"), ("drawing", "masks"), ("drawing", "formats")}
+
+
+@pytest.fixture(scope="module")
+def settings(repository):
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # folders are case-sensitive
+    parser.read(repository / "setup.cfg")
+    return parser
+
+
+def _imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
+            names = [alias.name for alias in node.names] if node.module == PACKAGE else [node.module.split(".")[1]]
+            yield from names
+
+
+def test_modules_import_only_from_floors_below(repository):
+    climbing = []
+    for path in (repository / PACKAGE).rglob("*.py"):
+        own = path.relative_to(repository / PACKAGE).parts[0].removesuffix(".py")
+        if own == "__init__":
+            continue
+        for other in _imports(path):
+            if other in {own, "__version__"} or (own, other) in WITHIN_A_FLOOR:
+                continue
+            if FLOORS[other] >= FLOORS[own]:
+                climbing.append(f"{own} imports {other}")
+    assert not climbing
+
+
+def test_every_requirement_has_a_tested_version(repository, settings):
+    constraints = (repository / "constraints.txt").read_text().lower()
+    pinned = set(re.findall(r"^([a-z0-9_.-]+)==", constraints, re.MULTILINE))
+    extras = "\n".join(settings["options.extras_require"][name] for name in ("simulate", "dev"))
+    needed = re.findall(r"^([A-Za-z0-9_-]+)", settings["options"]["install_requires"] + extras, re.MULTILINE)
+    assert needed
+    assert {name.lower() for name in needed} <= pinned
+
+
+def test_the_wheel_carries_every_file_of_bundles_and_sample_data(repository, settings):
+    listing = subprocess.run(
+        ["git", "ls-files", "bundles", "data/sample", "data/folds"],  # noqa: S607
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listing.returncode or not listing.stdout:
+        pytest.skip("not a git checkout")
+    carried = set()
+    for target, patterns in settings["options.data_files"].items():
+        for pattern in patterns.split():
+            for path in repository.glob(pattern):
+                relative = path.relative_to(repository)
+                assert str(relative.parent) == target.removeprefix("share/handseg/").strip()
+                carried.add(str(relative))
+    assert set(listing.stdout.split()) <= carried
