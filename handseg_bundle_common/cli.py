@@ -109,7 +109,7 @@ def simulate(
     count: int | str = 8,
     size: int | str = 2048,
     seed: int | str = 0,
-    workers: int | str = 1,
+    workers: int | str | None = None,
     assets: str | None = None,
     about: bool = False,
 ) -> Job:
@@ -120,18 +120,20 @@ def simulate(
         count: number of radiographs, two a patient.
         size: side of the square radiographs in px.
         seed: the same seed gives the same hands.
-        workers: number of processes.
+        workers: number of processes, by default one a core.
         assets: file of bone surfaces in place of the cached one.
         about: tell instead where the bone surfaces come from.
     """
     _check_values(output=output, assets=assets)
     _check_switch("about", about)
     hands, side, first = _number("count", count, int), _number("size", size, int), _number("seed", seed, int)
-    processes = _number("workers", workers, int)
+    processes = None if workers is None else _number("workers", workers, int)
 
     def start() -> str:
-        from handseg_bundle_common import simulation  # noqa: PLC0415
-
+        try:
+            from handseg_bundle_common import simulation  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise HandsegInputError(error.name or "", "is not installed", 'pip install "handseg[simulate]"') from error
         if about:
             return simulation.about()
         if output is None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from handseg_bundle_common.simulation.assets import about, build_assets, load_assets
 from handseg_bundle_common.simulation.hand_model import HandModel
-from handseg_bundle_common.simulation.sampler import SimulatedHand, simulate_hand
+from handseg_bundle_common.simulation.sampler import SimulatedHand, hand_of, simulate_hand
 from handseg_bundle_common.simulation.writer import write_hands
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ __all__ = [
     "SimulatedHands",
     "about",
     "build_assets",
+    "hand_of",
     "load_assets",
     "simulate_hand",
     "write_hands",

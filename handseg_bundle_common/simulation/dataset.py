@@ -9,25 +9,25 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from handseg_bundle_common.anatomy import Side
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.simulation.assets import load_assets
 from handseg_bundle_common.simulation.hand_model import HandModel
-from handseg_bundle_common.simulation.sampler import simulate_hand
+from handseg_bundle_common.simulation.sampler import hand_of, patient_name, simulate_hand
 
 _load_once = lru_cache(maxsize=1)(load_assets)
 
 
 class SimulatedHands(Dataset[dict[str, Any]]):
-    """A map-style data set; the sample of an index depends on nothing but `seed + index` and the size.
+    """A map-style data set; the sample of an index depends on nothing but the seed, the index and the size.
 
     A sample is a dictionary: `image` float32 (1, H, W) in 0..1, `label` int32 (1, H, W) of packed masks, `image_name`
-    and `patient`. Every index is another patient; left and right hands alternate.
+    and `patient`. Indices 2 n and 2 n + 1 are the left and right hand of one patient: the same hands, before rounding
+    to 8 bits, that `write_hands` writes for this seed.
 
     Args:
         count: number of samples.
         size: height and width in pixels, or one number for a square.
-        seed: patient of index 0.
+        seed: names the set of patients; sets of different seeds share none.
         assets: bones, or the path of their cache file; by default the user's cache, read once in every worker.
     """
 
@@ -57,14 +57,15 @@ class SimulatedHands(Dataset[dict[str, Any]]):
         """
         if not -self.count <= index < self.count:
             raise IndexError(index)
-        patient = self.seed + index % self.count
-        side = list(Side)[patient % 2]
+        number = index % self.count
+        patient, side = hand_of(self.seed, number)
         hand = simulate_hand(patient, self.size, side, self._model())
+        name = patient_name(number)
         return {
             "image": hand.radiograph[None],
             "label": hand.packed_masks.view(np.int32)[None],
-            "image_name": f"sim{patient:06d}_{side}",
-            "patient": f"sim{patient:06d}",
+            "image_name": f"{name}_{side}.png",
+            "patient": name,
         }
 
     def _model(self) -> HandModel:

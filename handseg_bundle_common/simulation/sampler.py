@@ -75,6 +75,20 @@ class SimulatedHand:
     appearance: Appearance
 
 
+def hand_of(seed: int, number: int) -> tuple[int, Side]:
+    """Return the patient's seed and the side of hand `number` of a set; hands 2 n and 2 n + 1 are one patient's.
+
+    Sets of different seeds share no patient: the seed is mixed with the patient's number (NumPy's `SeedSequence`).
+    """
+    patient = np.random.SeedSequence([seed, number // 2]).generate_state(1, np.uint64)
+    return int(patient[0]), list(Side)[number % 2]
+
+
+def patient_name(number: int) -> str:
+    """Return the name of the patient of hand `number` of a set, from sim0001 on."""
+    return f"sim{number // 2 + 1:04d}"
+
+
 def simulate_hand(seed: int, size: int | tuple[int, int], side: Side, assets: HandModel) -> SimulatedHand:
     """Simulate one posteroanterior radiograph.
 

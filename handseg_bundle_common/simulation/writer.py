@@ -2,69 +2,128 @@
 
 from __future__ import annotations
 
+import json
+import os
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from os import PathLike
 from pathlib import Path
 
-import cv2
-import numpy as np
 from tqdm import tqdm
 
-from handseg_bundle_common.anatomy import Side
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.files import write_atomically
+from handseg_bundle_common.files import make_folder, read_json, write_atomically
 from handseg_bundle_common.formats.boostcamp import masks_to_annotations, write_annotations
+from handseg_bundle_common.formats.radiograph import write_radiograph
 from handseg_bundle_common.simulation.assets import load_assets
 from handseg_bundle_common.simulation.hand_model import HandModel
-from handseg_bundle_common.simulation.sampler import SimulatedHand, simulate_hand
+from handseg_bundle_common.simulation.sampler import hand_of, patient_name, simulate_hand
+
+SETTINGS = "simulation.json"
+
+# Below this most carpals have no pixel left; above it a radiograph takes more memory than a worker should.
+MIN_SIZE, MAX_SIZE = 32, 8192
 
 _model: HandModel | None = None
 
 
-def write_hands(  # noqa: PLR0917 - the command line passes them by name
+@dataclass(frozen=True)
+class HandSet:
+    """Which hands stand in a folder.
+
+    Attributes:
+        output: the folder.
+        size: side of the square radiographs in pixels.
+        seed: names the set of patients; sets of different seeds share none.
+    """
+
+    output: Path
+    size: int
+    seed: int
+
+    def paths(self, number: int) -> tuple[Path, Path]:
+        """Return the files of hand `number`: radiograph and polygons."""
+        _, side = hand_of(self.seed, number)
+        name = patient_name(number)
+        folders = self.output / "DCM" / name, self.output / "outputs_json" / name
+        return folders[0] / f"{name}_{side}.png", folders[1] / f"{name}_{side}.json"
+
+    def is_written(self, number: int) -> bool:
+        """Return whether both files of hand `number` are there; files are never half-written."""
+        return all(path.exists() for path in self.paths(number))
+
+
+def write_hands(
     count: int,
-    size: int | tuple[int, int],
+    size: int,
     seed: int,
     output: str | PathLike[str],
+    *,
     assets: Path | None = None,
-    workers: int = 1,
+    workers: int | None = None,
 ) -> list[Path]:
     """Write radiographs with polygons, two hands a patient.
 
-    Writes `DCM/<patient>/<image>.png` (8-bit grey) and `outputs_json/<patient>/<image>.json`. Pairs that are complete
-    are kept, so that an interrupted run continues.
+    Writes `DCM/<patient>/<image>.png` (8-bit grey), `outputs_json/<patient>/<image>.json` and the settings as
+    `simulation.json`. Pairs that are complete are kept, so that an interrupted run continues.
 
     Args:
         count: number of hands.
-        size: height and width in pixels, or one number for a square.
-        seed: seed of the first patient.
+        size: side of the square radiographs in pixels.
+        seed: names the set of patients; sets of different seeds share none.
         output: folder to write to.
         assets: bone cache, by default the user's; built when missing.
-        workers: processes; 1 works in this one.
+        workers: processes; by default one a core, and 1 works in this process.
 
     Returns:
         The paths of all radiographs, in order.
 
     Raises:
-        HandsegInputError: the count is no positive number, or the bones are not there.
+        HandsegInputError: a number is out of range, the folder holds hands of other settings or cannot be written,
+            or the bones are not there.
     """
-    if count < 1:
-        raise HandsegInputError("count", f"{count} hands cannot be written", "ask for at least 1")
-    jobs = [(seed + number // 2, list(Side)[number % 2], size, Path(output)) for number in range(count)]
-    pictures = [_paths(patient, side, folder)[0] for patient, side, _, folder in jobs]
-    missing = [job for job in jobs if not all(path.exists() for path in _paths(job[0], job[1], job[3]))]
+    hands = HandSet(Path(output), size, seed)
+    _check(count, hands)
     load_assets(assets)
+    _record(hands)
+    missing = [number for number in range(count) if not hands.is_written(number)]
+    workers = min(workers or os.cpu_count() or 1, len(missing))
+    bar = partial(tqdm, total=len(missing), desc="simulating", unit="hand", disable=None)
     if workers <= 1:
         _initialise(assets)
-        for job in tqdm(missing, desc="simulating", disable=None):
-            _write_hand(job)
-        return pictures
-    # A forked child would inherit the locks of the parent's threads.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _initialise, (assets,)) as pool:
-        for _ in tqdm(pool.map(_write_hand, missing), total=len(missing), desc="simulating", disable=None):
-            pass
-    return pictures
+        for number in bar(missing):
+            _write_hand(hands, number)
+    else:
+        # A forked child would inherit the locks of the parent's threads.
+        with ProcessPoolExecutor(workers, get_context("spawn"), _initialise, (assets,)) as pool:
+            list(bar(pool.map(partial(_write_hand, hands), missing)))
+    return [hands.paths(number)[0] for number in range(count)]
+
+
+def _check(count: int, hands: HandSet) -> None:
+    if count < 1:
+        raise HandsegInputError("count", f"{count} hands cannot be written", "ask for at least 1")
+    if not MIN_SIZE <= hands.size <= MAX_SIZE:
+        raise HandsegInputError("size", f"{hands.size} px is out of range", f"choose {MIN_SIZE} to {MAX_SIZE}")
+    if hands.seed < 0:
+        raise HandsegInputError("seed", f"{hands.seed} is negative", "choose 0 or more")
+
+
+def _record(hands: HandSet) -> None:
+    """Write the settings beside the hands, or refuse to mix hands of two settings in one folder."""
+    path = make_folder(hands.output) / SETTINGS
+    settings = {"seed": hands.seed, "size": hands.size}
+    if path.exists():
+        found = read_json(path, "delete the folder and simulate again")
+        if found != settings:
+            raise HandsegInputError(
+                hands.output, f"holds hands of other settings ({found})", "choose another folder or the same settings"
+            )
+        return
+    with write_atomically(path) as temporary:
+        temporary.write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
 
 def _initialise(assets: Path | None) -> None:
@@ -73,21 +132,10 @@ def _initialise(assets: Path | None) -> None:
     _model = load_assets(assets)
 
 
-def _paths(patient: int, side: Side, output: Path) -> tuple[Path, Path]:
-    name, image = f"sim{patient:04d}", f"sim{patient:04d}_{side}"
-    return output / "DCM" / name / f"{image}.png", output / "outputs_json" / name / f"{image}.json"
-
-
-def _write_hand(job: tuple[int, Side, int | tuple[int, int], Path]) -> None:
-    patient, side, size, output = job
+def _write_hand(hands: HandSet, number: int) -> None:
     assert _model is not None  # noqa: S101 - the initialiser ran
-    hand = simulate_hand(patient, size, side, _model)
-    picture, polygons = _paths(patient, side, output)
-    _write_picture(hand, picture)
+    patient, side = hand_of(hands.seed, number)
+    hand = simulate_hand(patient, hands.size, side, _model)
+    picture, polygons = hands.paths(number)
+    write_radiograph(picture, hand.radiograph, bits=8)
     write_annotations(polygons, masks_to_annotations(hand.packed_masks))
-
-
-def _write_picture(hand: SimulatedHand, path: Path) -> None:
-    grey = np.round(hand.radiograph * 255).astype(np.uint8)
-    with write_atomically(path) as temporary:
-        cv2.imwrite(str(temporary), grey)

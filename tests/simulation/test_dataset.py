@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,24 +11,28 @@ from torch.utils.data import DataLoader
 
 from handseg_bundle_common.anatomy import Side
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.formats.radiograph import read_radiograph
 from handseg_bundle_common.masks import unpack_masks
-from handseg_bundle_common.simulation import HandModel, SimulatedHands, simulate_hand
+from handseg_bundle_common.simulation import HandModel, SimulatedHands, hand_of, simulate_hand, write_hands
 
 
 def test_a_sample_is_a_simulated_hand_with_packed_masks(hand: HandModel):
     data = SimulatedHands(5, (64, 96), seed=10, assets=hand)
-    sample = data[1]
-    expected = simulate_hand(11, (64, 96), Side.RIGHT, hand)
+    sample = data[3]
+    expected = simulate_hand(hand_of(10, 3)[0], (64, 96), Side.RIGHT, hand)
     assert len(data) == 5
     assert (sample["image"].shape, sample["image"].dtype) == ((1, 64, 96), np.float32)
     assert (sample["label"].shape, sample["label"].dtype) == ((1, 64, 96), np.int32)
     assert (sample["image"][0] == expected.radiograph).all()
     assert (unpack_masks(sample["label"][0].view(np.uint32)) == unpack_masks(expected.packed_masks)).all()
-    assert (sample["image_name"], sample["patient"]) == ("sim000011_R", "sim000011")
+    assert (sample["image_name"], sample["patient"]) == ("sim0002_R.png", "sim0002")
 
 
-def test_a_sample_depends_on_seed_plus_index_only(hand: HandModel):
-    assert (SimulatedHands(5, 64, 3, hand)[2]["image"] == SimulatedHands(2, 64, 4, hand)[1]["image"]).all()
+def test_samples_are_the_hands_that_are_written_for_the_same_seed(hand: HandModel, tmp_path: Path):
+    pictures = write_hands(2, 64, 3, tmp_path, workers=1)
+    for picture, sample in zip(pictures, SimulatedHands(2, 64, 3, hand), strict=True):
+        assert picture.name == sample["image_name"]
+        np.testing.assert_allclose(read_radiograph(picture), sample["image"], atol=0.5 / 255 + 1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*")

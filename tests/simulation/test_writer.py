@@ -12,7 +12,7 @@ import pytest
 from handseg_bundle_common.anatomy import BONE_NAMES, Side
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.masks import unpack_masks
-from handseg_bundle_common.simulation import HandModel, simulate_hand, write_hands
+from handseg_bundle_common.simulation import HandModel, hand_of, simulate_hand, write_hands
 
 
 def filled(entry: dict, size: int) -> np.ndarray:
@@ -30,27 +30,30 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_two_hands_a_patient_lie_in_the_layout_of_the_data_set(hand: HandModel, tmp_path: Path):
-    pictures = write_hands(3, 96, 7, tmp_path)
+    pictures = write_hands(3, 96, 7, tmp_path, workers=1)
     assert sorted(files(tmp_path)) == [
-        "DCM/sim0007/sim0007_L.png",
-        "DCM/sim0007/sim0007_R.png",
-        "DCM/sim0008/sim0008_L.png",
-        "outputs_json/sim0007/sim0007_L.json",
-        "outputs_json/sim0007/sim0007_R.json",
-        "outputs_json/sim0008/sim0008_L.json",
+        "DCM/sim0001/sim0001_L.png",
+        "DCM/sim0001/sim0001_R.png",
+        "DCM/sim0002/sim0002_L.png",
+        "outputs_json/sim0001/sim0001_L.json",
+        "outputs_json/sim0001/sim0001_R.json",
+        "outputs_json/sim0002/sim0002_L.json",
+        "simulation.json",
     ]
     assert pictures == [
-        tmp_path / "DCM" / name for name in ("sim0007/sim0007_L.png", "sim0007/sim0007_R.png", "sim0008/sim0008_L.png")
+        tmp_path / "DCM" / name for name in ("sim0001/sim0001_L.png", "sim0001/sim0001_R.png", "sim0002/sim0002_L.png")
     ]
+    patient, side = hand_of(7, 1)
+    assert side is Side.RIGHT
     radiograph = cv2.imread(str(pictures[1]), cv2.IMREAD_UNCHANGED)
     assert radiograph.dtype == np.uint8
-    assert radiograph == pytest.approx(simulate_hand(7, 96, Side.RIGHT, hand).radiograph * 255, abs=0.51)
+    assert radiograph == pytest.approx(simulate_hand(patient, 96, side, hand).radiograph * 255, abs=0.51)
 
 
 def test_polygons_give_the_masks_back(hand: HandModel, tmp_path: Path):
     write_hands(1, 384, 2, tmp_path)
-    entries = json.loads((tmp_path / "outputs_json/sim0002/sim0002_L.json").read_text())["annotations"]
-    masks = unpack_masks(simulate_hand(2, 384, Side.LEFT, hand).packed_masks)
+    entries = json.loads((tmp_path / "outputs_json/sim0001/sim0001_L.json").read_text())["annotations"]
+    masks = unpack_masks(simulate_hand(hand_of(2, 0)[0], 384, Side.LEFT, hand).packed_masks)
     assert [entry["label"] for entry in entries] == list(BONE_NAMES)
     for entry, mask in zip(entries, masks, strict=True):
         polygon = filled(entry, 384)
@@ -58,14 +61,14 @@ def test_polygons_give_the_masks_back(hand: HandModel, tmp_path: Path):
 
 
 def test_the_number_of_processes_does_not_change_a_byte(hand: HandModel, tmp_path: Path):
-    write_hands(2, 64, 0, tmp_path / "one")
+    write_hands(2, 64, 0, tmp_path / "one", workers=1)
     write_hands(2, 64, 0, tmp_path / "two", workers=2)
     assert files(tmp_path / "one") == files(tmp_path / "two")
 
 
 def test_complete_pairs_are_kept_and_halves_are_written_again(hand: HandModel, tmp_path: Path):
     write_hands(2, 64, 0, tmp_path)
-    kept, lost = tmp_path / "DCM/sim0000/sim0000_L.png", tmp_path / "DCM/sim0000/sim0000_R.png"
+    kept, lost = tmp_path / "DCM/sim0001/sim0001_L.png", tmp_path / "DCM/sim0001/sim0001_R.png"
     kept.write_bytes(b"mine")
     expected = lost.read_bytes()
     lost.unlink()
@@ -74,6 +77,24 @@ def test_complete_pairs_are_kept_and_halves_are_written_again(hand: HandModel, t
     assert lost.read_bytes() == expected
 
 
-def test_no_hands_are_refused(tmp_path: Path):
-    with pytest.raises(HandsegInputError, match="0 hands cannot be written"):
-        write_hands(0, 64, 0, tmp_path)
+def test_sets_of_different_seeds_share_no_patient():
+    patients = {hand_of(seed, number)[0] for seed in range(20) for number in range(0, 40, 2)}
+    assert len(patients) == 20 * 20
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "seed", "problem"),
+    [(0, 64, 0, "0 hands cannot be written"), (1, 8, 0, "8 px is out of range"), (1, 64, -1, "-1 is negative")],
+)
+def test_numbers_out_of_range_are_refused(count: int, size: int, seed: int, problem: str, tmp_path: Path):
+    with pytest.raises(HandsegInputError, match=problem):
+        write_hands(count, size, seed, tmp_path / "hands")
+    assert not (tmp_path / "hands").exists()
+
+
+def test_hands_of_other_settings_are_not_mixed(hand: HandModel, tmp_path: Path):
+    write_hands(1, 64, 0, tmp_path)
+    before = files(tmp_path)
+    with pytest.raises(HandsegInputError, match="other settings"):
+        write_hands(2, 64, 1, tmp_path)
+    assert files(tmp_path) == before
