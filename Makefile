@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= 2
 EFFISEGNET := bundles/effisegnet/configs
-DEMO := --data_dir demo/data --folds demo/folds.json --ckpt_dir demo/models --output_dir demo/training \
+DEMO := --data_dir demo/data --folds demo/folds.json --ckpt_dir demo/models \
 	--tracking_uri sqlite:///demo/mlflow.db --image_size 256 --max_epochs 16
 
 .PHONY: demo test sample clean
@@ -22,7 +22,8 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/handseg simulate --count 48 --size 384 --seed 1 --output demo/data
 	$(BIN)/handseg make-folds demo/data --output demo/folds.json --count 8
-	$(BIN)/python -m monai.bundle run training --config_file $(EFFISEGNET)/train.json $(DEMO)
+	$(BIN)/python -m monai.bundle run training --config_file $(EFFISEGNET)/train.json $(DEMO) \
+		--output_dir demo/training
 	$(BIN)/python -m monai.bundle run evaluating --config_file "['$(EFFISEGNET)/train.json','$(EFFISEGNET)/evaluate.json']" \
 		$(DEMO) --output_dir demo/evaluation
 	$(BIN)/handseg predict data/sample/DCM --bundle effisegnet --weights demo/models/model.pt --image_size 256 --output demo/predictions

@@ -24,10 +24,19 @@ class Side(StrEnum):
 
 @dataclass(frozen=True)
 class Bone:
-    """One bone: its class name in the data set, anatomical name, group and overlay colour (8-bit RGB)."""
+    """One bone.
+
+    Attributes:
+        name: class name in the data set.
+        anatomical_name: what it is called in a sentence.
+        abbreviation: radiologists' short form; DP, MP, PP and MC with the ray, 1 for the thumb.
+        group: anatomical group.
+        colour: overlay colour, 8-bit RGB.
+    """
 
     name: str
     anatomical_name: str
+    abbreviation: str
     group: Group
     colour: tuple[int, int, int]
 
@@ -35,35 +44,35 @@ class Bone:
 _P, _M, _C, _F = Group.PHALANGES, Group.METACARPALS, Group.CARPALS, Group.FOREARM
 
 BONES: tuple[Bone, ...] = (
-    Bone("finger-1", "distal phalanx of the thumb", _P, (255, 153, 153)),
-    Bone("finger-2", "proximal phalanx of the thumb", _P, (240, 80, 80)),
-    Bone("finger-3", "first metacarpal", _M, (190, 30, 45)),
-    Bone("finger-4", "distal phalanx of the index finger", _P, (255, 214, 153)),
-    Bone("finger-5", "middle phalanx of the index finger", _P, (255, 183, 77)),
-    Bone("finger-6", "proximal phalanx of the index finger", _P, (245, 140, 20)),
-    Bone("finger-7", "second metacarpal", _M, (196, 98, 0)),
-    Bone("finger-8", "distal phalanx of the middle finger", _P, (214, 240, 150)),
-    Bone("finger-9", "middle phalanx of the middle finger", _P, (174, 213, 80)),
-    Bone("finger-10", "proximal phalanx of the middle finger", _P, (124, 179, 40)),
-    Bone("finger-11", "third metacarpal", _M, (70, 130, 30)),
-    Bone("finger-12", "distal phalanx of the ring finger", _P, (160, 225, 250)),
-    Bone("finger-13", "middle phalanx of the ring finger", _P, (80, 190, 240)),
-    Bone("finger-14", "proximal phalanx of the ring finger", _P, (30, 145, 225)),
-    Bone("finger-15", "fourth metacarpal", _M, (20, 95, 175)),
-    Bone("finger-16", "distal phalanx of the little finger", _P, (225, 190, 250)),
-    Bone("finger-17", "middle phalanx of the little finger", _P, (190, 130, 240)),
-    Bone("finger-18", "proximal phalanx of the little finger", _P, (150, 80, 215)),
-    Bone("finger-19", "fifth metacarpal", _M, (105, 45, 165)),
-    Bone("Trapezium", "trapezium", _C, (255, 235, 59)),
-    Bone("Trapezoid", "trapezoid", _C, (0, 200, 170)),
-    Bone("Capitate", "capitate", _C, (255, 64, 180)),
-    Bone("Hamate", "hamate", _C, (0, 230, 90)),
-    Bone("Scaphoid", "scaphoid", _C, (0, 120, 255)),
-    Bone("Lunate", "lunate", _C, (255, 120, 0)),
-    Bone("Triquetrum", "triquetrum", _C, (170, 90, 255)),
-    Bone("Pisiform", "pisiform", _C, (255, 20, 60)),
-    Bone("Radius", "radius", _F, (0, 190, 210)),
-    Bone("Ulna", "ulna", _F, (200, 160, 120)),
+    Bone("finger-1", "distal phalanx of the thumb", "DP1", _P, (255, 153, 153)),
+    Bone("finger-2", "proximal phalanx of the thumb", "PP1", _P, (240, 80, 80)),
+    Bone("finger-3", "first metacarpal", "MC1", _M, (190, 30, 45)),
+    Bone("finger-4", "distal phalanx of the index finger", "DP2", _P, (255, 214, 153)),
+    Bone("finger-5", "middle phalanx of the index finger", "MP2", _P, (255, 183, 77)),
+    Bone("finger-6", "proximal phalanx of the index finger", "PP2", _P, (245, 140, 20)),
+    Bone("finger-7", "second metacarpal", "MC2", _M, (196, 98, 0)),
+    Bone("finger-8", "distal phalanx of the middle finger", "DP3", _P, (214, 240, 150)),
+    Bone("finger-9", "middle phalanx of the middle finger", "MP3", _P, (174, 213, 80)),
+    Bone("finger-10", "proximal phalanx of the middle finger", "PP3", _P, (124, 179, 40)),
+    Bone("finger-11", "third metacarpal", "MC3", _M, (70, 130, 30)),
+    Bone("finger-12", "distal phalanx of the ring finger", "DP4", _P, (160, 225, 250)),
+    Bone("finger-13", "middle phalanx of the ring finger", "MP4", _P, (80, 190, 240)),
+    Bone("finger-14", "proximal phalanx of the ring finger", "PP4", _P, (30, 145, 225)),
+    Bone("finger-15", "fourth metacarpal", "MC4", _M, (20, 95, 175)),
+    Bone("finger-16", "distal phalanx of the little finger", "DP5", _P, (225, 190, 250)),
+    Bone("finger-17", "middle phalanx of the little finger", "MP5", _P, (190, 130, 240)),
+    Bone("finger-18", "proximal phalanx of the little finger", "PP5", _P, (150, 80, 215)),
+    Bone("finger-19", "fifth metacarpal", "MC5", _M, (105, 45, 165)),
+    Bone("Trapezium", "trapezium", "Tm", _C, (255, 235, 59)),
+    Bone("Trapezoid", "trapezoid", "Td", _C, (0, 200, 170)),
+    Bone("Capitate", "capitate", "C", _C, (255, 64, 180)),
+    Bone("Hamate", "hamate", "H", _C, (0, 230, 90)),
+    Bone("Scaphoid", "scaphoid", "S", _C, (0, 120, 255)),
+    Bone("Lunate", "lunate", "L", _C, (255, 120, 0)),
+    Bone("Triquetrum", "triquetrum", "Tq", _C, (170, 90, 255)),
+    Bone("Pisiform", "pisiform", "P", _C, (255, 20, 60)),
+    Bone("Radius", "radius", "R", _F, (0, 190, 210)),
+    Bone("Ulna", "ulna", "U", _F, (200, 160, 120)),
 )
 
 NUM_BONES = len(BONES)

@@ -18,14 +18,6 @@ from handseg_bundle_common.masks import Packed, pack_masks
 Picture = NDArray[np.uint8]
 Font = ImageFont.FreeTypeFont
 
-# Radiologists' abbreviations in channel order: distal, middle and proximal phalanx and metacarpal of the rays
-# 1 (thumb) to 5, then the carpals and the forearm.
-ABBREVIATIONS: tuple[str, ...] = (
-    *("DP1", "PP1", "MC1"),
-    *(f"{bone}{ray}" for ray in range(2, 6) for bone in ("DP", "MP", "PP", "MC")),
-    *("Tm", "Td", "C", "H", "S", "L", "Tq", "P", "R", "U"),
-)
-
 _OPACITY = 0.38
 _SMALLEST_FONT = 10
 _BACKGROUND = (16, 17, 20)
@@ -110,10 +102,10 @@ def _write_abbreviations(canvas: Image.Image, packed: Packed, font: Font) -> Non
     """Write every bone's abbreviation on it."""
     draw = ImageDraw.Draw(canvas)
     halo = max(1, round(font.size / 9))
-    for channel, text in enumerate(ABBREVIATIONS):
+    for channel, bone in enumerate(BONES):
         position = _label_point(packed, channel)
         if position:
-            draw.text(position, text, _TEXT, font, anchor="mm", stroke_width=halo, stroke_fill=_HALO)
+            draw.text(position, bone.abbreviation, _TEXT, font, anchor="mm", stroke_width=halo, stroke_fill=_HALO)
 
 
 def _label_point(packed: Packed, channel: int) -> tuple[int, int] | None:
@@ -151,7 +143,7 @@ def _with_legend(canvas: Image.Image, packed: Packed, font: Font) -> Picture:
         fill, edge, strong, plain = (bone.colour, bone.colour, _TEXT, _MUTED) if is_there else (None, *[_FAINT] * 3)
         box = (x + swatch, y - font.size * 0.36, x + swatch + font.size * 0.9, y + font.size * 0.36)
         draw.rounded_rectangle(box, font.size * 0.2, fill, edge)
-        draw.text((x + abbreviation, y), ABBREVIATIONS[channel], strong, font, anchor="lm")
+        draw.text((x + abbreviation, y), BONES[channel].abbreviation, strong, font, anchor="lm")
         draw.text((x + name, y), bone.anatomical_name, plain, font, anchor="lm")
     return np.array(result)
 

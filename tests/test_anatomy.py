@@ -69,3 +69,15 @@ def test_overlapping_pairs_are_known_bones_each_pair_once() -> None:
 
 def test_sides_are_the_suffixes_of_file_names() -> None:
     assert [Side.LEFT, Side.RIGHT] == ["L", "R"]
+
+
+def test_abbreviations_are_distinct_and_follow_the_anatomical_names() -> None:
+    abbreviation = {bone.anatomical_name: bone.abbreviation for bone in BONES}
+    assert len(set(abbreviation.values())) == NUM_BONES
+    parts = {"distal phalanx": "DP", "middle phalanx": "MP", "proximal phalanx": "PP"}
+    rays = ["the thumb", "the index finger", "the middle finger", "the ring finger", "the little finger"]
+    for number, ray in enumerate(rays, start=1):
+        for part, short in parts.items():
+            assert abbreviation.get(f"{part} of {ray}", f"{short}{number}") == f"{short}{number}"
+    for number, ordinal in enumerate(["first", "second", "third", "fourth", "fifth"], start=1):
+        assert abbreviation[f"{ordinal} metacarpal"] == f"MC{number}"

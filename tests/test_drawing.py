@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES
-from handseg_bundle_common.drawing import ABBREVIATIONS, overlay, save_png
+from handseg_bundle_common.drawing import overlay, save_png
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.masks import pack_masks
 
@@ -125,15 +125,6 @@ def test_a_covered_bone_is_labelled_all_the_same(radiograph: np.ndarray, masks: 
 def test_no_bone_at_all_leaves_the_radiograph(radiograph: np.ndarray, masks: np.ndarray) -> None:
     picture = overlay(radiograph, np.zeros_like(masks), names=False)
     assert np.array_equal(picture, np.full((SIDE, SIDE, 3), 128, np.uint8))
-
-
-def test_abbreviations_are_distinct_and_follow_the_channels() -> None:
-    assert len(set(ABBREVIATIONS)) == NUM_BONES
-    named = {bone.anatomical_name: short for bone, short in zip(BONES, ABBREVIATIONS, strict=True)}
-    assert named["distal phalanx of the thumb"] == "DP1"
-    assert named["middle phalanx of the ring finger"] == "MP4"
-    assert named["fifth metacarpal"] == "MC5"
-    assert (named["trapezium"], named["triquetrum"], named["ulna"]) == ("Tm", "Tq", "U")
 
 
 def test_sizes_must_agree(radiograph: np.ndarray, masks: np.ndarray) -> None:

@@ -8,15 +8,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from handseg_bundle_common.drawing import overlay, save_png
-from handseg_bundle_common.files import make_folder
-from handseg_bundle_common.formats.radiograph import read_radiograph
-from handseg_bundle_common.formats.rle import SubmissionWriter
 from handseg_bundle_common.inference.predictor import load_predictor
-from handseg_bundle_common.inference.sources import find_sources, overlay_name
-from handseg_bundle_common.transforms import ScaleRadiographd
-
-OVERLAYS, SUBMISSION = "overlays", "predictions.csv"
+from handseg_bundle_common.inference.results import ResultsFolder
+from handseg_bundle_common.inference.sources import find_sources
 
 
 def predict(
@@ -52,15 +46,10 @@ def predict(
     Raises:
         HandsegInputError: a radiograph, the bundle, an option or the output folder cannot be used.
     """
-    overlays = Path(output) / OVERLAYS
-    sources = find_sources(images, keep_folders=keep_folders, exclude=overlays)
+    results = ResultsFolder(output)
+    sources = find_sources(images, keep_folders=keep_folders, exclude=results.overlays)
     predictor = load_predictor(bundle, device=device, image_size=image_size, weights=weights, threshold=threshold)
-    stretch = ScaleRadiographd("image")
-    make_folder(overlays)
-    with SubmissionWriter(Path(output) / SUBMISSION) as submission:
+    with results:
         for source in tqdm(sources, "segmenting", unit="image", disable=None):
-            radiograph = stretch({"image": read_radiograph(source.path)})["image"]
-            packed = predictor(source.path)
-            submission.write(source.name, packed)
-            save_png(overlays / overlay_name(source.name), overlay(radiograph, packed))
+            results.write(source.name, source.path, predictor(source.path))
     return [source.path for source in sources]

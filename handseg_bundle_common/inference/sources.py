@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from handseg_bundle_common.datasets import find_images
 from handseg_bundle_common.errors import HandsegInputError
@@ -54,11 +54,6 @@ def find_sources(
     if not sources:
         raise HandsegInputError(given[0], "holds nothing but earlier results", "name other files or folders")
     return list(sources.values())
-
-
-def overlay_name(image_name: str) -> str:
-    """Return the relative path of an image's overlay: the name itself for a PNG, with `.png` added for others."""
-    return image_name if PurePosixPath(image_name).suffix.lower() == ".png" else f"{image_name}.png"
 
 
 def _below(path: Path, exclude: Path | None) -> Iterator[Path]:

@@ -13,6 +13,9 @@ from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.weights import load_state_dict_file
 
+# EfficientNet's epsilon with PyTorch's usual momentum: the paper's 0.01 is for hundreds of epochs on ImageNet, and
+# leaves running statistics behind the weights when a network is trained from scratch for a few thousand steps.
+_NORM = ("batch", {"eps": 1e-3, "momentum": 0.1})
 _MIN_PRETRAINED = 0.95
 
 
@@ -135,7 +138,7 @@ class EffiSegNet(nn.Module):
 def _encoder(model_name: str, in_channels: int, drop_connect_rate: float) -> EfficientNetBNFeatures:
     """Build MONAI's encoder without its classification head, which no feature depends on."""
     try:
-        encoder = EfficientNetBNFeatures(model_name, pretrained=False, in_channels=in_channels)
+        encoder = EfficientNetBNFeatures(model_name, pretrained=False, in_channels=in_channels, norm=_NORM)
     except ValueError as error:
         raise HandsegInputError("model_name", str(error), "choose one of these") from error
     for unused in ("_conv_head", "_conv_head_padding", "_bn1", "_avg_pooling", "_dropout", "_fc"):

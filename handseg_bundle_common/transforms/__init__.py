@@ -1,6 +1,7 @@
 """MONAI dictionary transforms for radiographs with overlapping masks, and the pipelines that bundles use."""
 
 from handseg_bundle_common.transforms.load import (
+    PATH_KEY,
     SIZE_KEY,
     LoadBoneMasksd,
     LoadRadiographd,
@@ -25,6 +26,7 @@ from handseg_bundle_common.transforms.warp import (
 )
 
 __all__ = [
+    "PATH_KEY",
     "SIZE_KEY",
     "LoadBoneMasksd",
     "LoadRadiographd",

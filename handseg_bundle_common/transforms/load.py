@@ -17,10 +17,11 @@ from handseg_bundle_common.formats.radiograph import read_radiograph
 from handseg_bundle_common.masks import unpack_masks
 
 SIZE_KEY = "native_size"
+PATH_KEY = "image_path"
 
 
 class LoadRadiographd(MapTransform):
-    """Load a radiograph as float32 (1, H, W), bone bright, 0..1, and note its native size (H, W).
+    """Load a radiograph as float32 (1, H, W), bone bright, 0..1, and note its native size (H, W) and its path.
 
     An item that holds an array already (a simulated hand) is passed on as it is.
     """
@@ -29,10 +30,11 @@ class LoadRadiographd(MapTransform):
         super().__init__(keys, allow_missing_keys)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return a copy of the item with the arrays and `native_size`."""
+        """Return a copy of the item with the arrays, `native_size` and, for files, `image_path`."""
         item = dict(data)
         for key in self.key_iterator(item):
             if isinstance(item[key], (str, PathLike)):
+                item[PATH_KEY] = str(item[key])
                 item[key] = read_radiograph(item[key])
             item[SIZE_KEY] = torch.tensor(item[key].shape[-2:])
         return item

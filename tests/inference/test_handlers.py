@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +13,26 @@ from ignite.engine import Engine
 from PIL import Image
 
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
+from handseg_bundle_common.formats.radiograph import write_radiograph
 from handseg_bundle_common.formats.rle import decode_rle, read_submission
 from handseg_bundle_common.inference import PredictionWriter
 
 Item = dict[str, object]
 
 
-def item(name: str, seed: int, height: int, width: int) -> Item:
-    """An image at half the native size with its masks at the native size."""
+@pytest.fixture
+def item(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Item]:
+    """Makes a radiograph on disk with random masks of its size."""
+    folder = tmp_path_factory.mktemp("radiographs")
+    return partial(_item, folder)
+
+
+def _item(folder: Path, name: str, seed: int, height: int, width: int) -> Item:
     rng = np.random.default_rng(seed)
+    write_radiograph(folder / name, rng.random((height, width), np.float32), bits=8)
     return {
         "image_name": name,
-        "image": torch.from_numpy(rng.random((1, height // 2, width // 2), np.float32)),
+        "image_path": str(folder / name),
         "pred": torch.from_numpy((rng.random((NUM_BONES, height, width)) < 0.5).astype(np.uint8)),
     }
 
@@ -34,7 +44,7 @@ def evaluator(output_dir: Path) -> Engine:
     return engine
 
 
-def test_writes_masks_and_pictures_of_every_batch(tmp_path: Path) -> None:
+def test_writes_masks_and_pictures_of_every_batch(item: Callable[..., Item], tmp_path: Path) -> None:
     batches = [[item("a.png", 0, 20, 30)], [item("b.jpg", 1, 40, 10), item("c.png", 2, 8, 8)]]
     evaluator(tmp_path).run(batches)
     submission = read_submission(tmp_path / "predictions.csv")
@@ -49,7 +59,7 @@ def test_writes_masks_and_pictures_of_every_batch(tmp_path: Path) -> None:
         assert picture.height >= 20
 
 
-def test_an_exception_passes_through_and_leaves_no_submission(tmp_path: Path) -> None:
+def test_an_exception_passes_through_and_leaves_no_submission(item: Callable[..., Item], tmp_path: Path) -> None:
     nameless = item("b.png", 1, 8, 8)
     del nameless["image_name"]
     with pytest.raises(KeyError, match="image_name"):
@@ -57,7 +67,7 @@ def test_an_exception_passes_through_and_leaves_no_submission(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["overlays"]
 
 
-def test_every_run_writes_anew(tmp_path: Path) -> None:
+def test_every_run_writes_anew(item: Callable[..., Item], tmp_path: Path) -> None:
     engine = evaluator(tmp_path)
     engine.run([[item("a.png", 0, 8, 8)]])
     engine.run([[item("b.png", 1, 8, 8)]])
