@@ -109,6 +109,7 @@ class EffiSegNet(nn.Module):
         if decoder_channels < 2 or decoder_channels % 2:
             raise HandsegInputError("decoder_channels", f"is {decoder_channels}", "choose an even number from 2 up")
         self.stride = 32
+        self.in_channels = in_channels
         self.encoder = _encoder(model_name, in_channels, drop_connect_rate)
         if pretrained_path is not None:
             _load_encoder(self.encoder, pretrained_path)
@@ -121,8 +122,10 @@ class EffiSegNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map images (N, in_channels, H, W) to logits (N, out_channels, H, W)."""
+        """Map images (N, in_channels or 1, H, W) to logits (N, out_channels, H, W); a grey image feeds all channels."""
         height, width = image.shape[-2], image.shape[-1]
+        if image.shape[1] == 1 and self.in_channels > 1:
+            image = image.expand(-1, self.in_channels, -1, -1)
         below, right = -height % self.stride, -width % self.stride
         if below + right > 0:
             image = F.pad(image, [0, right, 0, below], mode="replicate")

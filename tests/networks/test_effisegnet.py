@@ -129,6 +129,14 @@ def test_any_size_and_number_of_channels(channels, size):
     assert network(torch.rand(2, channels, *size)).shape == (2, 5, *size)
 
 
+def test_a_grey_image_feeds_all_channels():
+    torch.manual_seed(0)
+    network = EffiSegNet(in_channels=3).eval()
+    grey = torch.rand(1, 1, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(network(grey), network(grey.repeat(1, 3, 1, 1)))
+
+
 def test_padding_repeats_the_border(network):
     image = torch.rand(1, 1, 50, 64)
     padded = torch.cat([image, image[:, :, -1:].expand(-1, -1, 14, -1)], dim=2)
