@@ -8,7 +8,8 @@ READY := .venv/.ready
 JOBS ?= 2
 EFFISEGNET := bundles/effisegnet/configs
 DEMO := --data_dir demo/data --folds demo/folds.json --ckpt_dir demo/models \
-	--tracking_uri sqlite:///demo/mlflow.db --image_size 256 --max_epochs 16
+	--tracking_uri sqlite:///demo/mlflow.db --image_size 256 --max_epochs 10 --val_interval 5 --batch_size 2 \
+	--learning_rate 0.003 --augmentation_strength 0.5 --num_workers 1
 
 .PHONY: demo test sample clean
 
@@ -20,8 +21,8 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 demo: $(READY)
-	$(BIN)/handseg simulate --count 48 --size 384 --seed 1 --output demo/data
-	$(BIN)/handseg make-folds demo/data --output demo/folds.json --count 8
+	$(BIN)/handseg simulate --count 96 --size 320 --seed 1 --output demo/data
+	$(BIN)/handseg make-folds demo/data --output demo/folds.json --count 16
 	$(BIN)/python -m monai.bundle run training --config_file $(EFFISEGNET)/train.json $(DEMO) \
 		--output_dir demo/training
 	$(BIN)/python -m monai.bundle run evaluating --config_file "['$(EFFISEGNET)/train.json','$(EFFISEGNET)/evaluate.json']" \
