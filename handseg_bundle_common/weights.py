@@ -179,7 +179,9 @@ def _read(path: PathLike, sha256: str | None) -> Any:
     try:
         file = Path(path).expanduser().open("rb")
     except OSError as error:
-        raise HandsegInputError(path, f"cannot be read ({error.strerror})", "name an existing file") from error
+        raise HandsegInputError(
+            path, f"cannot be read ({error.strerror})", "train the bundle first, or name a file of weights"
+        ) from error
     with file:
         if sha256 is not None and hashlib.file_digest(file, "sha256").hexdigest() != sha256.lower():
             raise HandsegInputError(path, "does not have the expected SHA-256 digest", "fetch the file again")

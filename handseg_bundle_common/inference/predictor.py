@@ -44,9 +44,9 @@ class Predictor:
         """Return the packed masks (H, W) of a radiograph at its native size.
 
         Raises:
-            HandsegInputError: the radiograph does not fit into the memory of the device.
+            HandsegInputError: the radiograph cannot be read, or does not fit into the memory of the device.
         """
-        item = self.preprocessing({"image": str(path), "image_name": Path(path).name})
+        item = self._load(path)
         on_gpu = self.device.type == "cuda"
         try:
             with torch.inference_mode(), torch.autocast(self.device.type, enabled=on_gpu):
@@ -54,6 +54,14 @@ class Predictor:
         except torch.OutOfMemoryError as error:
             raise HandsegInputError(path, f"does not fit into the memory of {self.device}", "use the CPU") from error
         return restore_masks(logits[0], item[SIZE_KEY], self.threshold)
+
+    def _load(self, path: str | PathLike[str]) -> dict[str, Any]:
+        try:
+            return self.preprocessing({"image": str(path), "image_name": Path(path).name})
+        except RuntimeError as error:  # in which MONAI wraps whatever a transform raises
+            if isinstance(error.__cause__, HandsegInputError):
+                raise error.__cause__ from None
+            raise
 
 
 def load_predictor(
