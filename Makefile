@@ -8,7 +8,7 @@ READY := .venv/.ready
 JOBS ?= 2
 EFFISEGNET := bundles/effisegnet/configs
 DEMO := --data_dir demo/data --folds demo/folds.json --ckpt_dir demo/models \
-	--tracking_uri sqlite:///demo/mlflow.db --image_size 256 --max_epochs 6 --val_interval 3 --batch_size 2 \
+	--tracking_uri sqlite:///demo/mlflow.db --image_size 192 --max_epochs 10 --val_interval 5 --batch_size 2 \
 	--learning_rate 0.003 --augmentation_strength 0.5 --num_workers 1
 
 # Threads that wait without spinning leave the cores to the processes that load data.
@@ -30,7 +30,7 @@ demo: $(READY)
 		--output_dir demo/training
 	$(BIN)/python -m monai.bundle run evaluating --config_file "['$(EFFISEGNET)/train.json','$(EFFISEGNET)/evaluate.json']" \
 		$(DEMO) --output_dir demo/evaluation
-	$(BIN)/handseg predict data/sample/DCM --bundle effisegnet --weights demo/models/model.pt --image_size 256 --output demo/predictions
+	$(BIN)/handseg predict data/sample/DCM --bundle effisegnet --weights demo/models/model.pt --image_size 192 --output demo/predictions
 	@echo
 	@echo "Overlays of unseen hands    demo/predictions/overlays/"
 	@echo "Submission CSV              demo/predictions/predictions.csv"

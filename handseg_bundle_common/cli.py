@@ -75,7 +75,7 @@ def predict(
         bundle: name or folder of a bundle, such as effisegnet.
         output: folder for overlays/IMAGE.png and predictions.csv.
         device: auto, cpu, cuda or cuda:1.
-        image_size: longer side in px at which the network works, in place of the bundle's; take that of the training.
+        image_size: longer side in px at which the network works, by default that of the training.
         threshold: probability above which a pixel belongs to a bone, in place of the bundle's.
         weights: file of weights in place of the bundle's.
         keep_folders: name results by relative paths, for images of one name in several folders.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 from os import PathLike
+from pathlib import PurePosixPath
 from typing import Any, cast
 
 import cv2
@@ -57,6 +58,11 @@ def overlay(radiograph: NDArray[np.floating[Any]], masks: NDArray[np.bool_] | Pa
     canvas = Image.fromarray(picture)
     _write_abbreviations(canvas, packed, font)
     return _with_legend(canvas, packed, font)
+
+
+def overlay_name(image_name: str) -> str:
+    """Return the relative path of an image's overlay: the name itself for a PNG, with `.png` added for others."""
+    return image_name if PurePosixPath(image_name).suffix.lower() == ".png" else f"{image_name}.png"
 
 
 def save_png(path: str | PathLike[str], picture: Picture) -> None:

@@ -76,7 +76,14 @@ def _metadata_name(bundle: Path) -> str | None:
     return metadata.get("name") if isinstance(metadata, dict) else None
 
 
-def save_weights(network: nn.Module, path: PathLike, *, half_precision: bool = False, **info: Any) -> None:
+def save_weights(
+    network: nn.Module,
+    path: PathLike,
+    *,
+    half_precision: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    **info: Any,
+) -> None:
     """Write a network's weights with the bones they belong to; the file is either complete or absent.
 
     Args:
@@ -84,6 +91,7 @@ def save_weights(network: nn.Module, path: PathLike, *, half_precision: bool = F
         path: file to write.
         half_precision: store convolution and linear weights as float16, half the size. Tensors of one dimension or
             none, among them all normalisation statistics, keep their type.
+        settings: plain values that the weights belong to, such as image size and encoder; see `stored_settings`.
         info: plain values to store beside the weights, such as the epoch.
 
     Raises:
@@ -92,7 +100,19 @@ def save_weights(network: nn.Module, path: PathLike, *, half_precision: bool = F
     state = {name: tensor.detach().cpu() for name, tensor in _unwrapped(network).state_dict().items()}
     if half_precision:
         state = {name: t.half() if t.is_floating_point() and t.ndim > 1 else t for name, t in state.items()}
-    save_checkpoint(path, {**info, "model": state})
+    save_checkpoint(path, {**info, "settings": dict(settings or {}), "model": state})
+
+
+def stored_settings(path: PathLike) -> dict[str, Any]:
+    """Return the settings that a file of weights was saved with; none for a plain state dictionary.
+
+    Raises:
+        HandsegInputError: the file is missing, damaged, unsafe or of other bones.
+    """
+    content = _read(path, None)
+    _check_bones(content, path)
+    settings = content.get("settings") if isinstance(content, dict) else None
+    return dict(settings) if isinstance(settings, dict) else {}
 
 
 def load_weights(
@@ -117,9 +137,10 @@ def load_weights(
     target = _unwrapped(network)
     _check_fit(target.state_dict(), state, path)
     target.load_state_dict(state)
+    stored = content.get("settings")
     for name, value in (settings or {}).items():
-        if content.get(name, value) != value:
-            logger.warning("%s was trained with %s %s and is used with %s", path, name, content[name], value)
+        if isinstance(stored, dict) and stored.get(name, value) != value:
+            logger.warning("%s was trained with %s %s and is used with %s", path, name, stored[name], value)
     return network
 
 

@@ -15,7 +15,7 @@ FLOORS = {
     "anatomy": 0,
     "errors": 0,
     "files": 0,
-    "masks": 1,
+    "masks": 0,
     "resources": 1,
     "formats": 1,
     "weights": 1,
@@ -30,8 +30,8 @@ FLOORS = {
     "inference": 5,
     "cli": 7,
 }
-# Within a floor, packed masks and resources serve the formats beside them, and errors the files.
-WITHIN_A_FLOOR = {("files", "errors"), ("formats", "masks"), ("drawing", "masks"), ("drawing", "formats")}
+# On the ground floor, bone names, errors and files carry what stands beside them.
+WITHIN_A_FLOOR = {("files", "errors"), ("masks", "anatomy")}
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ from handseg_bundle_common.weights import (
     load_weights,
     save_checkpoint,
     save_weights,
+    stored_settings,
 )
 
 
@@ -71,7 +72,8 @@ class TestSavingAndLoading:
         assert (content["epoch"], content["mean_dice"]) == (7, 0.9)
 
     def test_settings_that_differ_from_the_training_are_named(self, tmp_path, caplog):
-        save_weights(small_network(), tmp_path / "model.pt", image_size=512, epoch=3)
+        save_weights(small_network(), tmp_path / "model.pt", settings={"image_size": 512}, epoch=3)
+        assert stored_settings(tmp_path / "model.pt") == {"image_size": 512}
         load_weights(small_network(), tmp_path / "model.pt", settings={"image_size": 512, "unknown": 1})
         assert not caplog.messages
         load_weights(small_network(), tmp_path / "model.pt", settings={"image_size": 256})

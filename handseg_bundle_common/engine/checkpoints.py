@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from ignite.engine import Engine, Events
 
+from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.weights import load_checkpoint, save_checkpoint, save_weights
 
 logger = logging.getLogger(__name__)
@@ -58,8 +59,8 @@ class BestWeights:
         value = float(evaluator.state.metrics[self.metric])
         if value > self.best:
             self.best = value
-            info: dict[str, Any] = {**self.settings, "epoch": int(evaluator.state.epoch), self.metric: value}
-            save_weights(self.network, self.path, **info)
+            info: dict[str, Any] = {"epoch": int(evaluator.state.epoch), self.metric: value}
+            save_weights(self.network, self.path, settings=self.settings, **info)
             logger.info("best %s so far: %.4f, saved to %s", self.metric, value, self.path)
 
     def state_dict(self) -> dict[str, float]:
@@ -107,9 +108,25 @@ class TrainingCheckpoint:
             logger.info("nothing to resume at %s, starting from the beginning", self.path)
             return
         checkpoint = load_checkpoint(self.path)
+        missing = [name for name in (*self.objects, "trainer") if name not in checkpoint]
+        if missing:
+            raise HandsegInputError(
+                self.path, f"holds no {missing[0]} to continue from", "name the checkpoint.pt that a training wrote"
+            )
         for name, thing in self._stateful(trainer).items():
+            # A GPU's GradScaler has no state in a checkpoint of the CPU, and starts anew.
             if name in checkpoint:
-                thing.load_state_dict(checkpoint[name])
+                self._restore(name, thing, checkpoint[name])
         trainer.state.epoch = checkpoint["trainer"]["epoch"]
         trainer.state.iteration = checkpoint["trainer"]["iteration"]
         logger.info("resumed from %s after epoch %d", self.path, trainer.state.epoch)
+
+    def _restore(self, name: str, thing: Stateful, state: Any) -> None:
+        try:
+            thing.load_state_dict(state)
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise HandsegInputError(
+                self.path,
+                f"holds another {name} than this training has",
+                "resume with the classes and settings that the training was started with",
+            ) from error

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from ignite.engine import Engine, Events
 
-from handseg_bundle_common.drawing import overlay, save_png
+from handseg_bundle_common.drawing import overlay, overlay_name, save_png
 
 
 class OverlayWriter:
     """Draw the predicted masks of the first images of every validation over their radiographs.
 
-    Needs batches of decollated items with `image_name`, as the bundles' evaluators have them.
+    Needs batches of decollated items with `patient` and `image_name`, as the bundles' evaluators have them.
 
     Args:
-        output_dir: folder for `<image>.png`; each validation replaces the pictures of the one before.
+        output_dir: folder for `<patient>/<image>.png`; each validation replaces the pictures of the one before.
         count: how many images to draw; None draws all.
     """
 
@@ -39,11 +39,12 @@ class OverlayWriter:
     def _draw(self, evaluator: Engine) -> None:
         remaining = None if self.count is None else self.count - self._drawn
         for item, output in list(zip(evaluator.state.batch, evaluator.state.output, strict=True))[:remaining]:
-            save_png(self.output_dir / f"{Path(item['image_name']).stem}.png", draw_item(item, output))
+            picture = self.output_dir / item["patient"] / overlay_name(item["image_name"])
+            save_png(picture, _draw_item(item, output))
             self._drawn += 1
 
 
-def draw_item(item: dict[str, Any], output: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _draw_item(item: dict[str, Any], output: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return the overlay (H, W, 3) of one decollated item and its restored masks, at the masks' size."""
     masks = torch.as_tensor(output["pred"]).bool().cpu().numpy()
     image = torch.as_tensor(item["image"]).float().cpu().numpy()[0]

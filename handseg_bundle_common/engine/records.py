@@ -96,7 +96,7 @@ class PerBoneMetrics:
 class PerBoneTable:
     """Write the per-bone table of an evaluation to a CSV and log its worst bones.
 
-    Needs batches of decollated items with `image_name`, as the bundles' evaluators have them.
+    Needs batches of decollated items with `patient` and `image_name`, as the bundles' evaluators have them.
 
     Args:
         path: file to write.
@@ -117,21 +117,22 @@ class PerBoneTable:
         evaluator.add_event_handler(Events.COMPLETED, self._write)
 
     def _note_images(self, evaluator: Engine) -> None:
-        self._image_names += [item["image_name"] for item in evaluator.state.batch]
+        self._image_names += [f"{item['patient']}/{item['image_name']}" for item in evaluator.state.batch]
 
     def _write(self, evaluator: Engine) -> None:
         values = torch.as_tensor(evaluator.state.metric_details[self.metric]).double()
         write_table(self.path, per_bone_table(values, self._image_names))
         means = values.nanmean(dim=0)
         worst = ", ".join(f"{BONE_NAMES[i]} {means[i]:.3f}" for i in means.argsort()[: self._WORST].tolist())
-        logger.info("mean Dice %.4f over %d images; worst: %s", means.mean(), len(values), worst)
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in epoch_metrics(evaluator).items() if "/" not in name)
+        logger.info("%s over %d images; worst: %s", scores, len(values), worst)
         logger.info("per-bone table: %s", self.path)
 
 
 class MetricsLog:
     """Write one row an epoch, training and validation together, to a CSV; attach it to both engines.
 
-    Rows of earlier epochs are kept when a training is resumed.
+    Rows of earlier epochs are kept when a training is resumed. An evaluation without a trainer writes one row.
 
     Args:
         path: file to write.
@@ -140,13 +141,16 @@ class MetricsLog:
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         self._validation: dict[str, float] = {}
-        self._rows: list[dict[str, float]] = []
+        self._rows: list[dict[str, Any]] = []
+        self._has_trainer = False
 
     def attach(self, engine: Engine) -> None:
         """Collect from an evaluator, or write after every epoch of a trainer."""
         if isinstance(engine, Evaluator):
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._collect)
+            engine.add_event_handler(Events.COMPLETED, self._write_evaluation)
         else:
+            self._has_trainer = True
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._write)
 
     def _collect(self, evaluator: Engine) -> None:
@@ -154,8 +158,12 @@ class MetricsLog:
 
     def _keep_earlier_epochs(self, trainer: Engine) -> None:
         with self.path.open(newline="") as file:
-            rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
-        self._rows = [row for row in rows if row["epoch"] < trainer.state.epoch]
+            self._rows = [row for row in csv.DictReader(file) if int(row["epoch"]) < trainer.state.epoch]
+
+    def _write_evaluation(self) -> None:
+        if not self._has_trainer:
+            self._rows = [self._validation]
+            self._save()
 
     def _write(self, trainer: Engine) -> None:
         if not self._rows and trainer.state.epoch > 1 and self.path.exists():
@@ -163,10 +171,13 @@ class MetricsLog:
         row = {"epoch": trainer.state.epoch, **epoch_metrics(trainer), **self._validation}
         self._validation = {}
         self._rows.append(row)
+        self._save()
+        shown = ("train_loss", "mean_dice", "overlap_dice", "learning_rate")
+        logger.info("epoch %d: %s", row["epoch"], ", ".join(f"{name} {row[name]:.4g}" for name in shown if name in row))
+
+    def _save(self) -> None:
         columns = list(dict.fromkeys(name for kept in self._rows for name in kept))
         with write_atomically(self.path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(self._rows)
-        shown = ("train_loss", "mean_dice", "overlap_dice", "learning_rate")
-        logger.info("epoch %d: %s", row["epoch"], ", ".join(f"{name} {row[name]:.4g}" for name in shown if name in row))

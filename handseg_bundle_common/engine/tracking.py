@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Mapping
@@ -13,12 +14,16 @@ from monai.engines import Evaluator
 from monai.handlers import MLFlowHandler
 
 from handseg_bundle_common.engine.records import epoch_metrics, executed_config
+from handseg_bundle_common.files import make_folder
+
+_SQLITE = "sqlite:///"
+_ARTIFACTS = ("config.json", "metrics.csv", "per_bone.csv", "overlays")
 
 
 def unique_run_name(prefix: str) -> str:
     """Return `prefix` with the time and four random hexadecimal digits.
 
-    MONAI's handler continues any unfinished run of the same name, so a name must not come twice by accident.
+    Runs stand side by side in one table of MLflow, where equal names would be mistaken for each other.
     """
     return f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
@@ -45,11 +50,13 @@ class MLflowTracker(MLFlowHandler):
     Args:
         tracking_uri: where MLflow stores runs; SQLite by default in the bundles. `MLFLOW_TRACKING_URI` wins over it.
         run_name: name of the run, see `unique_run_name`.
-        output_dir: folder whose files become artifacts at the end: configuration, metrics, overlays.
+        output_dir: folder of the run, whose configuration, metrics and overlays become artifacts at the end.
         experiment_name: MLflow experiment that all bundles share, so that their runs stand in one table.
     """
 
     def __init__(self, tracking_uri: str, run_name: str, output_dir: str, experiment_name: str = "handseg") -> None:
+        if tracking_uri.startswith(_SQLITE) and "MLFLOW_TRACKING_URI" not in os.environ:
+            make_folder(Path(tracking_uri.removeprefix(_SQLITE)).parent)
         super().__init__(
             tracking_uri=tracking_uri,
             experiment_name=experiment_name,
@@ -71,6 +78,9 @@ class MLflowTracker(MLFlowHandler):
     def _open(self, engine: Engine) -> None:
         if self._owner is None:
             self._owner = engine
+            self._set_experiment()
+            # Left alone, MONAI would continue any unfinished run of this name, whose parameters cannot be changed.
+            self.cur_run = self.client.create_run(self.experiment.experiment_id, run_name=self.run_name)
             self.start(engine)
 
     def _log_epoch(self, engine: Engine) -> None:
@@ -82,12 +92,18 @@ class MLflowTracker(MLFlowHandler):
 
     def _finish(self, engine: Engine, status: str) -> None:
         if engine is self._owner and self.cur_run is not None:
-            if self.output_dir.is_dir():
-                self.client.log_artifacts(self.cur_run.info.run_id, str(self.output_dir))
+            self._log_artifacts(self.cur_run.info.run_id)
             self.client.set_terminated(self.cur_run.info.run_id, status)
             self.cur_run = None
             self._owner = None
             self._dispose_sqlite_store()
+
+    def _log_artifacts(self, run_id: str) -> None:
+        for path in (self.output_dir / name for name in _ARTIFACTS):
+            if path.is_dir():
+                self.client.log_artifacts(run_id, str(path), path.name)
+            elif path.exists():
+                self.client.log_artifact(run_id, str(path))
 
     def _fail(self, engine: Engine, error: Exception) -> None:
         self._finish(engine, "FAILED")

@@ -3,7 +3,7 @@
 from handseg_bundle_common.inference.handlers import PredictionWriter
 from handseg_bundle_common.inference.predict import predict
 from handseg_bundle_common.inference.predictor import Predictor, choose_device, load_predictor
-from handseg_bundle_common.inference.results import OVERLAYS, SUBMISSION, ResultsFolder, overlay_name
+from handseg_bundle_common.inference.results import OVERLAYS, SUBMISSION, ResultsFolder
 from handseg_bundle_common.inference.sources import Source, find_sources
 
 __all__ = [
@@ -16,6 +16,5 @@ __all__ = [
     "choose_device",
     "find_sources",
     "load_predictor",
-    "overlay_name",
     "predict",
 ]

@@ -20,6 +20,7 @@ class PredictionWriter:
 
     def __init__(self, output_dir: str) -> None:
         self.output_dir = output_dir
+        self._results = ResultsFolder(output_dir)
 
     def attach(self, evaluator: Engine) -> None:
         """Write after every iteration of the evaluator; an exception leaves no submission behind."""
@@ -29,7 +30,8 @@ class PredictionWriter:
         evaluator.add_event_handler(Events.EXCEPTION_RAISED, self._abandon)
 
     def _start(self) -> None:
-        self._results = ResultsFolder(self.output_dir).__enter__()
+        self._results = ResultsFolder(self.output_dir)
+        self._results.__enter__()
 
     def _write(self, evaluator: Engine) -> None:
         for item, output in zip(evaluator.state.batch, evaluator.state.output, strict=True):

@@ -35,7 +35,7 @@ def predict(
         bundle: the bundle's folder or name.
         output: folder of the results.
         device: "auto", "cpu", "cuda" or "cuda:1".
-        image_size: longer side in px at which the network works; the bundle's own if None.
+        image_size: longer side in px at which the network works; that of the training if None.
         threshold: probability above which a pixel belongs to a bone; the bundle's own if None.
         weights: file of weights in place of the bundle's own.
         keep_folders: name results by the radiographs' relative paths instead of their file names.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -16,7 +16,7 @@ from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import read_json
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.transforms import SIZE_KEY, restore_masks
-from handseg_bundle_common.weights import find_bundle
+from handseg_bundle_common.weights import find_bundle, stored_settings
 
 _PARTS = ("network", "preprocessing", "inferer", "threshold")
 _CHECK_BUNDLE = "compare the bundle with bundles/effisegnet"
@@ -77,7 +77,7 @@ def load_predictor(
     Args:
         bundle: the bundle's folder or name.
         device: "auto", "cpu", "cuda" or "cuda:1".
-        image_size: longer side in px at which the network works, in place of the bundle's own.
+        image_size: longer side in px at which the network works, in place of that of the training.
         weights: file of weights in place of the bundle's own.
         threshold: probability in place of the bundle's own.
 
@@ -104,11 +104,22 @@ def load_predictor(
     }
     parser = ConfigParser({**config, **{name: value for name, value in overrides.items() if value is not None}})
     try:
+        _adopt_settings(parser, explicit=overrides)
         parts = {part: parser.get_parsed_content(part) for part in _PARTS}
     except Exception as error:  # a configuration may name any code
         raise _explained(path, error) from error
     parts["network"].eval()
     return Predictor(**parts, device=chosen)
+
+
+def _adopt_settings(parser: ConfigParser, explicit: Mapping[str, Any]) -> None:
+    """Take image size, encoder and so on from the weights, where the configuration has an id of that name."""
+    if "weights" not in parser:
+        return
+    for name, value in stored_settings(parser.get_parsed_content("weights")).items():
+        if name in parser and explicit.get(name) is None:
+            parser[name] = value
+    parser.parse(reset=True)
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handseg_bundle_common.drawing import overlay, save_png
+from handseg_bundle_common.drawing import overlay, overlay_name, save_png
 from handseg_bundle_common.files import make_folder
 from handseg_bundle_common.formats.radiograph import read_radiograph
 from handseg_bundle_common.formats.rle import SubmissionWriter
@@ -60,8 +60,3 @@ class ResultsFolder:
         self._submission.write(name, masks)
         image = _stretch({"image": read_radiograph(radiograph)})["image"]
         save_png(self.overlays / overlay_name(name), overlay(image, masks))
-
-
-def overlay_name(image_name: str) -> str:
-    """Return the relative path of an image's overlay: the name itself for a PNG, with `.png` added for others."""
-    return image_name if PurePosixPath(image_name).suffix.lower() == ".png" else f"{image_name}.png"

@@ -1,14 +1,15 @@
 """Simulated radiographs of the hand with exact overlapping masks, from projected bone surfaces."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from handseg_bundle_common.simulation.assets import about, build_assets, load_assets
 from handseg_bundle_common.simulation.hand_model import HandModel
 from handseg_bundle_common.simulation.sampler import SimulatedHand, hand_of, simulate_hand
-from handseg_bundle_common.simulation.writer import write_hands
 
 if TYPE_CHECKING:
     from handseg_bundle_common.simulation.dataset import SimulatedHands
+    from handseg_bundle_common.simulation.writer import write_hands
 
 __all__ = [
     "HandModel",
@@ -23,10 +24,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the data set only when it is asked for, because it alone needs torch."""
-    if name == "SimulatedHands":
-        from handseg_bundle_common.simulation.dataset import SimulatedHands  # noqa: PLC0415
+_LAZY = {"SimulatedHands": "dataset", "write_hands": "writer"}
 
-        return SimulatedHands
+
+def __getattr__(name: str) -> Any:
+    """Import the data set and the writer only when asked for: a machine that samples may lack what they need."""
+    if name in _LAZY:
+        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -47,14 +47,17 @@ def default_cache() -> Path:
 
 
 def load_assets(path: Path | None = None) -> HandModel:
-    """Read the bones from the cache file and build it first when it is missing.
+    """Read the bones from a cache file; the default one is built first when it is missing.
 
     Raises:
-        HandsegInputError: the file is no bone cache, or it is missing and `myo-sim` is not installed.
+        HandsegInputError: the file is missing or no bone cache, or the default one cannot be built.
     """
-    path = Path(path) if path else default_cache()
-    if not path.exists():
-        build_assets(path)
+    if path is None:
+        path = default_cache()
+        if not path.exists():
+            build_assets(path)
+    elif not Path(path).is_file():
+        raise HandsegInputError(path, "is not there", "name a bone cache, or none for your own")
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return _from_arrays({name: arrays[name] for name in arrays.files})

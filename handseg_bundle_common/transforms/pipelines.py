@@ -87,7 +87,7 @@ def training_transforms(
         prob=min(0.9 * strength, 1.0),
         rotate_range=rotate_range,
         zoom_range=zoom_range,
-        flip_prob=flip_prob,
+        flip_prob=flip_prob * min(strength, 1.0),
     )
     return Compose(
         [
@@ -119,7 +119,7 @@ def validation_transforms(image_size: int) -> Compose:
             LoadBoneMasksd(LABEL),
             ScaleRadiographd(IMAGE),
             ResizeRadiographd(IMAGE, image_size=image_size),
-            SelectItemsd((IMAGE, LABEL, SIZE_KEY, "image_name")),
+            SelectItemsd((IMAGE, LABEL, SIZE_KEY, "image_name", "patient")),
         ]
     )
 

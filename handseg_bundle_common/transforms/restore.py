@@ -13,6 +13,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
+from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.masks import Packed, unpack_masks
 from handseg_bundle_common.transforms.load import SIZE_KEY
 
@@ -66,6 +67,8 @@ class RestoreMasksd(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.size_key = size_key
+        if not all(0 < value < 1 for value in np.atleast_1d(threshold)):
+            raise HandsegInputError("threshold", f"{threshold} is no probability", "choose between 0 and 1")
         self.threshold = threshold
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

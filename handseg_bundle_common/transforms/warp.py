@@ -13,6 +13,8 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, RandomizableTransform
 from numpy.typing import NDArray
 
+from handseg_bundle_common.errors import HandsegInputError
+
 FloatArray = NDArray[np.float32]
 
 
@@ -68,16 +70,15 @@ def sampling_grid(parameters: WarpParameters, native_size: tuple[int, int], scal
 def warp_radiograph(image: FloatArray, grid: FloatArray) -> FloatArray:
     """Resample a radiograph (H, W) on a grid (h, w, 2), bilinear, black outside.
 
-    Where the grid strides over several native pixels, the image is first averaged over that stride, so that
-    fine texture does not alias.
+    Where the grid strides over more than one native pixel, the image is first shrunk by that stride with an average
+    over areas, as validation and inference shrink it, so that fine texture does not alias.
     """
     stride = float(np.median(np.linalg.norm(np.diff(grid, axis=1), axis=-1)))
-    shrink = max(int(stride), 1)
-    if shrink > 1:
-        height, width = (max(n // shrink, 1) for n in image.shape)
-        whole_blocks = image[: height * shrink, : width * shrink]
-        image = np.asarray(cv2.resize(whole_blocks, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-        grid = (grid + 0.5) / np.float32(shrink) - np.float32(0.5)
+    if stride > 1:
+        native = np.array(image.shape[::-1])
+        shrunk = np.maximum(np.round(native / stride), 1).astype(int)
+        image = np.asarray(cv2.resize(image, shrunk.tolist(), interpolation=cv2.INTER_AREA), np.float32)
+        grid = ((grid + 0.5) * (shrunk / native) - 0.5).astype(np.float32)
     warped = cv2.remap(image, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return np.asarray(warped, np.float32)
 
@@ -87,6 +88,12 @@ def warp_packed_masks(packed: NDArray[np.uint32], grid: FloatArray) -> NDArray[n
     channels = np.ascontiguousarray(packed).view(np.uint8).reshape(*packed.shape, 4)
     warped = cv2.remap(channels, grid[..., 0], grid[..., 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
     return np.ascontiguousarray(warped).view(np.uint32)[..., 0]
+
+
+def _checked_size(name: str, size: int) -> int:
+    if size < 1:
+        raise HandsegInputError(name, f"{size} px is no size", "choose at least 32, better 256 to 2048")
+    return size
 
 
 class RandWarpd(RandomizableTransform, MapTransform):
@@ -123,8 +130,8 @@ class RandWarpd(RandomizableTransform, MapTransform):
     ) -> None:
         MapTransform.__init__(self, keys)
         RandomizableTransform.__init__(self, prob)
-        self.image_size = image_size
-        self.window_size = window_size or image_size
+        self.image_size = _checked_size("image_size", image_size)
+        self.window_size = _checked_size("window_size", window_size or image_size)
         self.rotate_range = np.radians(rotate_range)
         self.log_zoom_range = np.log(zoom_range)
         self.shift_range = shift_range
@@ -181,7 +188,7 @@ class ResizeRadiographd(MapTransform):
 
     def __init__(self, keys: KeysCollection = "image", *, image_size: int, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.image_size = image_size
+        self.image_size = _checked_size("image_size", image_size)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return a copy of the item with the image as a float32 tensor (1, h, w)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 
 import pytest
 import torch
@@ -59,6 +60,12 @@ def _unknown_patient(data):
 def data(sample_data, tmp_path):
     """A copy of the sample to damage."""
     return shutil.copytree(sample_data, tmp_path / "data")
+
+
+@pytest.fixture(autouse=True)
+def exception_hook(monkeypatch):
+    """Bundles install a hook for uncaught errors; take it off again."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
 
 
 def _message(repository, files, **overrides):

@@ -15,7 +15,7 @@ from monai.bundle import ConfigWorkflow, verify_metadata, verify_net_in_out
 
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 
-SMALL = {"image_size": 64, "batch_size": 3, "num_workers": 0, "max_epochs": 1}
+SMALL = {"image_size": 64, "batch_size": 3, "num_workers": 0, "max_epochs": 1, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,11 @@ def test_training_leaves_weights_metrics_and_pictures(trained):
     folder, _ = trained
     weights = torch.load(folder / "models" / "model.pt", weights_only=True)
     assert weights["bones"] == list(BONE_NAMES)
+    assert weights["settings"]["image_size"] == 64
     (row,) = _metrics(folder)
     assert 0 <= float(row["mean_dice"]) <= 1
     assert {f"dice/{bone}" for bone in BONE_NAMES} <= set(row)
-    assert len(list((folder / "output" / "overlays").glob("*.png"))) == 2  # both hands of one patient
+    assert len(list((folder / "output" / "overlays").rglob("*.png"))) == 2  # both hands of one patient
 
 
 def test_training_is_one_mlflow_run_with_parameters_and_artifacts(trained):
@@ -108,6 +109,7 @@ def test_evaluation_writes_the_per_bone_table(bundle, trained, tmp_path):
     _run(bundle, ["train.json", "evaluate.json"], "evaluating", **SMALL, **overrides)
     with (tmp_path / "output" / "per_bone.csv").open(newline="") as file:
         assert set(BONE_NAMES) <= {row["name"] for row in csv.DictReader(file)}
+    assert {"mean_dice", "overlap_dice"} <= set(_metrics(tmp_path)[0])
 
 
 def test_inference_writes_overlays_and_a_submission(bundle, trained, sample_data, tmp_path):

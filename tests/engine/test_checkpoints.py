@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from ignite.engine import Engine
 from monai.engines import SupervisedTrainer
@@ -9,7 +10,8 @@ from monai.handlers import LrScheduleHandler
 
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.engine import BestWeights, TrainingCheckpoint
-from handseg_bundle_common.weights import load_weights
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.weights import load_weights, save_checkpoint, save_weights
 
 
 def _network(seed=0):
@@ -81,3 +83,18 @@ def test_a_resumed_best_is_not_replaced_by_worse_weights(tmp_path):
     best.attach(engine)
     engine.run([0.8])
     assert not path.exists()
+
+
+def test_a_checkpoint_of_other_classes_is_refused(tmp_path):
+    network = torch.nn.Conv2d(1, 3, 1)
+    optimizer = torch.optim.AdamW(network.parameters())
+    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "lr_scheduler": {}}
+    save_checkpoint(tmp_path / "other.pt", {**state, "trainer": {"epoch": 1, "iteration": 3}})
+    with pytest.raises(HandsegInputError, match="another network than this training has"):
+        _train(tmp_path / "other.pt", 2, resume=True)
+
+
+def test_weights_alone_are_no_checkpoint(tmp_path):
+    save_weights(_network(), tmp_path / "model.pt")
+    with pytest.raises(HandsegInputError, match="holds no network to continue from"):
+        _train(tmp_path / "model.pt", 2, resume=True)

@@ -75,14 +75,27 @@ def test_resuming_keeps_the_rows_of_earlier_epochs_only(tmp_path):
     trainer = _trainer(log, 3)
     trainer.add_event_handler(Events.STARTED, lambda engine: setattr(engine.state, "epoch", 2))
     trainer.run()
-    assert [float(row["epoch"]) for row in _rows(path)] == [1, 2, 3]
+    assert [row["epoch"] for row in _rows(path)] == ["1", "2", "3"]
     assert [row["mean_dice"] for row in _rows(path)] == ["0.1", "0.2", ""]
+
+
+def test_an_evaluation_alone_writes_its_metrics(tmp_path):
+    log = MetricsLog(str(tmp_path / "metrics.csv"))
+    evaluator = SupervisedEvaluator(
+        device=torch.device("cpu"),
+        val_data_loader=[{"image": torch.zeros(1, 1), "label": torch.zeros(1, 1)}],
+        network=torch.nn.Identity(),
+        val_handlers=[log],
+    )
+    evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda e: e.state.metrics.update(overlap_dice=0.75))
+    evaluator.run()
+    assert [row["overlap_dice"] for row in _rows(tmp_path / "metrics.csv")] == ["0.75"]
 
 
 @pytest.fixture
 def evaluator():
     """An evaluator after two images: every bone has Dice 0.2 and 0.6, the pisiform is missing in one."""
-    engine = Engine(lambda engine, name: engine.state.__setattr__("batch", [{"image_name": name}]))
+    engine = Engine(lambda engine, name: engine.state.__setattr__("batch", [{"image_name": name, "patient": "p1"}]))
     details = torch.tensor([[0.2], [0.6]]).repeat(1, NUM_BONES)
     details[0, BONE_NAMES.index("Pisiform")] = torch.nan
 
@@ -107,4 +120,4 @@ def test_the_per_bone_table_is_written(evaluator, tmp_path):
     rows = {row["name"]: row for row in _rows(tmp_path / "per_bone.csv")}
     assert set(BONE_NAMES) <= set(rows)
     assert float(rows["Ulna"]["mean"]) == pytest.approx(0.4, abs=1e-4)
-    assert rows["Ulna"]["worst_image"] == "first.png"
+    assert rows["Ulna"]["worst_image"] == "p1/first.png"

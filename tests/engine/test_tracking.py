@@ -10,6 +10,7 @@ from monai.engines import SupervisedEvaluator
 
 from handseg_bundle_common.engine import MLflowTracker, unique_run_name
 from handseg_bundle_common.engine.tracking import top_level_parameters
+from handseg_bundle_common.errors import HandsegInputError
 
 
 @pytest.fixture
@@ -59,6 +60,20 @@ def test_a_crashed_training_is_marked_as_failed(tracker, tmp_path):
         trainer.run([0])
     _, (run,) = _runs(tmp_path)
     assert run.info.status == "FAILED"
+
+
+def test_a_name_that_comes_again_is_a_run_of_its_own(tracker, tmp_path):
+    _evaluator(tracker).run()
+    MLflowTracker(f"sqlite:///{tmp_path}/mlflow.db", "trial", str(tmp_path)).attach(engine := Engine(lambda *_: None))
+    engine.run([0])
+    _, runs = _runs(tmp_path)
+    assert [run.info.run_name for run in runs] == ["trial", "trial"]
+
+
+def test_a_database_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(HandsegInputError, match="choose a folder"):
+        MLflowTracker(f"sqlite:///{tmp_path}/file/mlflow.db", "trial", str(tmp_path))
 
 
 def test_an_evaluation_alone_has_a_run_of_its_own(tracker, tmp_path):

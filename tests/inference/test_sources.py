@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from handseg_bundle_common.drawing import overlay_name
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.radiograph import write_radiograph
-from handseg_bundle_common.inference import find_sources, overlay_name
+from handseg_bundle_common.inference import find_sources
 
 Make = Callable[..., None]
 

@@ -103,6 +103,23 @@ def test_shrinking_does_not_alias():
     np.testing.assert_allclose(warp_radiograph(stripes, grid), 0.5, atol=1e-5)
 
 
+@pytest.mark.parametrize("ratio", [1.25, 2, 3.2])
+@pytest.mark.parametrize("angle", [0.0, 0.1])
+def test_training_shrinks_as_validation_does(ratio, angle):
+    """The same texture, whatever the ratio and the rotation: white noise keeps the same contrast."""
+    native = np.random.default_rng(0).random((1, 640, 640)).astype(np.float32)
+    size = round(640 / ratio)
+    validated = ResizeRadiographd(image_size=size)({"image": native})["image"][0].numpy()
+    grid = sampling_grid(WarpParameters(angle=angle), (640, 640), scale=size / 640, window=size)
+    trained = warp_radiograph(native[0], grid)
+    if angle == 0:
+        np.testing.assert_allclose(trained, validated, atol=1e-3)
+    else:
+        middle = slice(size // 4, 3 * size // 4)
+        blur_of_interpolation = 0.6  # bilinear sampling between pixels averages up to four of them
+        assert blur_of_interpolation < trained[middle, middle].std() / validated[middle, middle].std() < 1.02
+
+
 def test_same_seed_draws_the_same_parameters():
     def draw(seed):
         transform = RandWarpd(image_size=64)
