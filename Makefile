@@ -30,7 +30,7 @@ demo: $(READY)
 		--output_dir demo/training
 	$(BIN)/python -m monai.bundle run evaluating --config_file "['$(EFFISEGNET)/train.json','$(EFFISEGNET)/evaluate.json']" \
 		$(DEMO) --output_dir demo/evaluation
-	$(BIN)/handseg predict data/sample/DCM --bundle effisegnet --weights demo/models/model.pt --image_size 192 --output demo/predictions
+	$(BIN)/handseg predict data/sample/DCM --bundle effisegnet --weights demo/models/model.pt --output demo/predictions
 	@echo
 	@echo "Overlays of unseen hands    demo/predictions/overlays/"
 	@echo "Submission CSV              demo/predictions/predictions.csv"

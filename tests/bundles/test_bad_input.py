@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -125,3 +126,29 @@ def test_an_output_that_cannot_be_written_is_named(repository, tmp_path):
     message = _message(repository, ["train.json"], output_dir=str(tmp_path / "file"), ckpt_dir=str(tmp_path / "models"))
     assert "file" in message
     assert "choose a folder" in message
+
+
+@pytest.mark.parametrize(
+    ("damage", "overrides", "expected"),
+    [
+        (_truncated_picture, {"num_workers": 1}, "sim0002_L.png: cannot be read as a picture"),
+        (_nan_polygon, {"num_workers": 0}, "finger-4 has points that are not finite"),
+        (lambda data: None, {"tracking_uri": "sqlite:////dev/null/mlflow.db"}, "choose a folder"),
+    ],
+    ids=["truncated picture in a worker", "NaN polygon", "unwritable database"],
+)
+def test_the_command_line_ends_with_the_sentence_and_exit_code_2(
+    repository, data, tmp_path, damage, overrides, expected
+):
+    damage(data)
+    train = repository / "bundles" / "effisegnet" / "configs" / "train.json"
+    command = [sys.executable, "-m", "monai.bundle", "run", "training", "--config_file", str(train)]
+    folders = {"data_dir": data, "ckpt_dir": tmp_path / "models", "output_dir": tmp_path / "output"}
+    settings = {"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db", "image_size": 64, "batch_size": 6, "max_epochs": 1}
+    for key, value in (settings | folders | overrides).items():
+        command += [f"--{key}", str(value)]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.splitlines()[-1].startswith("handseg: ")
+    assert expected in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "models").exists()
