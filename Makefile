@@ -8,7 +8,7 @@ READY := .venv/.ready
 JOBS ?= 2
 EFFISEGNET := bundles/effisegnet/configs
 DEMO := --data_dir demo/data --folds demo/folds.json --ckpt_dir demo/models \
-	--tracking_uri sqlite:///demo/mlflow.db --image_size 192 --max_epochs 14 --val_interval 7 --batch_size 2 \
+	--tracking_uri sqlite:///demo/mlflow.db --image_size 192 --max_epochs 12 --val_interval 6 --batch_size 2 \
 	--learning_rate 0.004 --augmentation_strength 0.2 --num_workers 1
 
 .PHONY: demo test sample clean
