@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Iterator
 from os import PathLike
 from types import TracebackType
 
@@ -32,21 +33,30 @@ class HandsegInputError(ValueError):
         return type(self), (self.source, self.problem, self.remedy)
 
 
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and what stands behind it, down to the first cause."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def input_error(error: BaseException) -> HandsegInputError | None:
+    """Return the `HandsegInputError` behind an exception, which MONAI wraps in `RuntimeError`s, or None."""
+    return next((link for link in causes(error) if isinstance(link, HandsegInputError)), None)
+
+
 def input_error_message(error: BaseException) -> str | None:
     """Return the sentence of the `HandsegInputError` behind an exception, or None if there is none.
 
-    MONAI wraps what its components raise in `RuntimeError`s, and a loader worker passes on nothing but the text of
-    its traceback, so both the chain of causes and the text are searched.
+    A loader worker passes on nothing but the text of its traceback, so that is searched too.
     """
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, HandsegInputError):
-            return str(link)
-        in_worker = re.search(rf"^{HandsegInputError.__module__}\.HandsegInputError: (.+)$", str(link), re.MULTILINE)
-        if in_worker:
-            return in_worker[1]
-        link = link.__cause__ or link.__context__
-    return None
+    found = input_error(error)
+    if found is not None:
+        return str(found)
+    pattern = re.compile(rf"^{HandsegInputError.__module__}\.HandsegInputError: (.+)$", re.MULTILINE)
+    in_worker = next(filter(None, (pattern.search(str(link)) for link in causes(error))), None)
+    return in_worker and in_worker[1]
 
 
 def explain_input_errors() -> None:

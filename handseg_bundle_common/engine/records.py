@@ -76,12 +76,10 @@ class PerBoneMetrics:
 
     Args:
         metric: name of an `IgniteMetricHandler` with `save_details`, whose details have the shape (images, 29).
-        prefix: what the names begin with.
     """
 
-    def __init__(self, metric: str = "mean_dice", prefix: str = "dice") -> None:
+    def __init__(self, metric: str = "mean_dice") -> None:
         self.metric = metric
-        self.prefix = prefix
 
     def attach(self, evaluator: Engine) -> None:
         """Add on the end of every validation."""
@@ -90,7 +88,7 @@ class PerBoneMetrics:
     def _add(self, evaluator: Engine) -> None:
         means = torch.as_tensor(evaluator.state.metric_details[self.metric]).nanmean(dim=0)
         for bone, value in zip(BONE_NAMES, means.tolist(), strict=True):
-            evaluator.state.metrics[f"{self.prefix}/{bone}"] = value
+            evaluator.state.metrics[f"dice/{bone}"] = value
 
 
 class PerBoneTable:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import torch
 from ignite.engine import Engine, Events
 
@@ -20,7 +22,7 @@ class PredictionWriter:
 
     def __init__(self, output_dir: str) -> None:
         self.output_dir = output_dir
-        self._results = ResultsFolder(output_dir)
+        self._stack = ExitStack()
 
     def attach(self, evaluator: Engine) -> None:
         """Write after every iteration of the evaluator; an exception leaves no submission behind."""
@@ -30,8 +32,7 @@ class PredictionWriter:
         evaluator.add_event_handler(Events.EXCEPTION_RAISED, self._abandon)
 
     def _start(self) -> None:
-        self._results = ResultsFolder(self.output_dir)
-        self._results.__enter__()
+        self._results = self._stack.enter_context(ResultsFolder(self.output_dir))
 
     def _write(self, evaluator: Engine) -> None:
         for item, output in zip(evaluator.state.batch, evaluator.state.output, strict=True):
@@ -39,9 +40,9 @@ class PredictionWriter:
             self._results.write(item["image_name"], item[PATH_KEY], masks)
 
     def _complete(self) -> None:
-        self._results.__exit__(None, None, None)
+        self._stack.close()
 
     def _abandon(self, error: Exception) -> None:
         """Drop the submission and pass the exception on, which ignite keeps to itself once it has a handler."""
-        self._results.__exit__(type(error), error, error.__traceback__)
+        self._stack.__exit__(type(error), error, error.__traceback__)
         raise error

@@ -12,7 +12,7 @@ import torch
 from monai.bundle import ConfigParser
 from torch import nn
 
-from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.errors import HandsegInputError, causes, input_error
 from handseg_bundle_common.files import read_json
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.transforms import SIZE_KEY, restore_masks
@@ -59,9 +59,10 @@ class Predictor:
         try:
             return self.preprocessing({"image": str(path), "image_name": Path(path).name})
         except RuntimeError as error:  # in which MONAI wraps whatever a transform raises
-            if isinstance(error.__cause__, HandsegInputError):
-                raise error.__cause__ from None
-            raise
+            found = input_error(error)
+            if found is None:
+                raise
+            raise found from None
 
 
 def load_predictor(
@@ -143,11 +144,9 @@ def choose_device(name: str = "auto") -> torch.device:
 
 def _explained(path: Path, error: BaseException) -> HandsegInputError:
     """Return the input error that MONAI wrapped, or one that gives the first cause."""
-    cause: BaseException = error
-    while not isinstance(cause, HandsegInputError):
-        deeper = cause.__cause__ or cause.__context__
-        if deeper is None:
-            reason = " ".join(f"{type(cause).__name__}: {cause}".split())
-            return HandsegInputError(path, f"cannot be built ({reason})", _CHECK_BUNDLE)
-        cause = deeper
-    return cause
+    found = input_error(error)
+    if found is not None:
+        return found
+    *_, first = causes(error)
+    reason = " ".join(f"{type(first).__name__}: {first}".split())
+    return HandsegInputError(path, f"cannot be built ({reason})", _CHECK_BUNDLE)

@@ -15,6 +15,7 @@ from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.radiograph import write_radiograph
 from handseg_bundle_common.inference import choose_device, load_predictor
 from handseg_bundle_common.masks import unpack_masks
+from handseg_bundle_common.networks import EffiSegNet
 from handseg_bundle_common.weights import save_weights
 
 HEIGHT, WIDTH = 40, 64
@@ -161,3 +162,21 @@ def test_auto_is_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("auto").type == "cpu"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto").type == "cuda"
+
+
+def test_the_image_size_of_the_training_is_taken_over(bundle: Path, radiograph: Path) -> None:
+    """Weights remember how they were trained; what the caller names wins over it."""
+    save_weights(nn.Conv2d(1, NUM_BONES, 1), bundle / "models" / "model.pt", settings={"image_size": 32, "epochs": 9})
+    item = {"image": str(radiograph)}
+    remembered = load_predictor(str(bundle), device="cpu").preprocessing(item)["image"]
+    named = load_predictor(str(bundle), device="cpu", image_size=48).preprocessing(item)["image"]
+    assert max(remembered.shape) == 32
+    assert max(named.shape) == 48
+
+
+def test_weights_of_another_width_bring_their_network(tmp_path: Path) -> None:
+    network = EffiSegNet(decoder_channels=16)
+    save_weights(network, tmp_path / "model.pt", settings={"decoder_channels": 16})
+    loaded = load_predictor("effisegnet", device="cpu", weights=tmp_path / "model.pt").network
+    assert loaded.state_dict().keys() == network.state_dict().keys()
+    assert torch.equal(loaded.head.weight, network.head.weight)
