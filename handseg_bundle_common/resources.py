@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import sysconfig
 from pathlib import Path
 
 from handseg_bundle_common.errors import HandsegInputError
 
-_REPOSITORY = Path(__file__).resolve().parents[1]
-_INSTALLED = Path(sys.prefix) / "share" / "handseg"
+# What holds the package: the repository, an exported bundle with its own copy, or a folder of installed packages.
+REPOSITORY = Path(__file__).resolve().parents[1]
+INSTALLED = Path(sysconfig.get_path("data")) / "share" / "handseg"
 
 
 def shared_path(relative: str) -> Path:
@@ -20,10 +21,10 @@ def shared_path(relative: str) -> Path:
     Raises:
         HandsegInputError: it is in neither place.
     """
-    for root in (_REPOSITORY, _INSTALLED):
+    for root in (REPOSITORY, INSTALLED):
         candidate = root / relative
         if candidate.exists():
             return candidate
     raise HandsegInputError(
-        relative, f"is neither in {_REPOSITORY} nor in {_INSTALLED}", "install handseg again or name a path of your own"
+        relative, f"is neither in {REPOSITORY} nor in {INSTALLED}", "install handseg again or name a path of your own"
     )

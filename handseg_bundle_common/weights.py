@@ -13,7 +13,6 @@ import logging
 import os
 import pickle
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
+from handseg_bundle_common import resources
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
@@ -33,7 +33,6 @@ Network = TypeVar("Network", bound=nn.Module)
 PathLike = str | os.PathLike[str]
 
 _METADATA = Path("configs", "metadata.json")
-_PACKAGE_PARENT = Path(__file__).resolve().parents[1]
 
 
 def find_bundle(name: str) -> str:
@@ -62,9 +61,9 @@ def find_bundle(name: str) -> str:
 
 def _bundles() -> Iterator[Path]:
     """Yield every bundle folder that can be found by name, in order of precedence."""
-    yield from (own for own in (Path.cwd(), _PACKAGE_PARENT) if (own / _METADATA).is_file())
+    yield from (own for own in (Path.cwd(), resources.REPOSITORY) if (own / _METADATA).is_file())
     listed = [Path(entry).expanduser() for entry in os.environ.get("HANDSEG_BUNDLES", "").split(os.pathsep) if entry]
-    for shelf in (*listed, _PACKAGE_PARENT / "bundles", Path(sys.prefix) / "share" / "handseg" / "bundles"):
+    for shelf in (*listed, resources.REPOSITORY / "bundles", resources.INSTALLED / "bundles"):
         yield from (metadata.parents[1] for metadata in sorted(shelf.resolve().glob(f"*/{_METADATA.as_posix()}")))
 
 

@@ -305,8 +305,8 @@ def test_one_patient_cannot_be_split(tmp_path: Path) -> None:
 def test_sample_lies_in_the_repository_or_else_in_the_installation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resources, "_REPOSITORY", tmp_path / "repository")
-    monkeypatch.setattr(resources, "_INSTALLED", tmp_path / "share")
+    monkeypatch.setattr(resources, "REPOSITORY", tmp_path / "repository")
+    monkeypatch.setattr(resources, "INSTALLED", tmp_path / "share")
     with pytest.raises(HandsegInputError, match=r"data/sample: is neither in .*repository nor in .*share; install"):
         sample_dir()
     annotated(tmp_path / "share" / "data" / "sample", {"p1": 1})

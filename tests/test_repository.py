@@ -16,7 +16,7 @@ FLOORS = {
     "errors": 0,
     "files": 0,
     "masks": 0,
-    "resources": 1,
+    "resources": 0,
     "formats": 1,
     "weights": 1,
     "drawing": 1,
@@ -31,7 +31,7 @@ FLOORS = {
     "cli": 7,
 }
 # On the ground floor, bone names, errors and files carry what stands beside them.
-WITHIN_A_FLOOR = {("files", "errors"), ("masks", "anatomy")}
+WITHIN_A_FLOOR = {("files", "errors"), ("masks", "anatomy"), ("resources", "errors")}
 
 
 @pytest.fixture(scope="module")

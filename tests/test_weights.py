@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import resource
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from monai.bundle import ConfigParser
 from torch import nn
 
-from handseg_bundle_common import weights
+from handseg_bundle_common import resources
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.weights import (
@@ -281,8 +280,8 @@ class TestFindBundle:
         for name in ("cwd", "parent", "prefix"):
             (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / "cwd")
-        monkeypatch.setattr(weights, "_PACKAGE_PARENT", tmp_path / "parent")
-        monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
+        monkeypatch.setattr(resources, "REPOSITORY", tmp_path / "parent")
+        monkeypatch.setattr(resources, "INSTALLED", tmp_path / "prefix" / "share" / "handseg")
         monkeypatch.delenv("HANDSEG_BUNDLES", raising=False)
 
     def test_a_folder_is_found_as_it_is(self, tmp_path):
