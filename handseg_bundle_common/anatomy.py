@@ -103,6 +103,22 @@ OVERLAPPING_PAIRS: tuple[tuple[str, str], ...] = (
     ("finger-1", "finger-2"),
 )
 
+# Bones that cover less than 0.25 % of a posteroanterior radiograph of the whole hand on average.
+SMALL_BONES: tuple[str, ...] = (
+    "finger-1",
+    "finger-4",
+    "finger-5",
+    "finger-8",
+    "finger-12",
+    "finger-16",
+    "finger-17",
+    "Trapezium",
+    "Trapezoid",
+    "Lunate",
+    "Triquetrum",
+    "Pisiform",
+)
+
 
 def bones_of(group: Group) -> tuple[Bone, ...]:
     """Return the bones of one anatomical group in channel order."""
