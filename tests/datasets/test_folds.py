@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.bundle import ConfigParser
 
@@ -43,6 +43,7 @@ def items_of(patients: dict[str, int]) -> list[dict[str, str]]:
     return [{"patient": patient} for patient, count in patients.items() for _ in range(count)]
 
 
+@settings(max_examples=100, deadline=None)
 @given(
     st.dictionaries(st.text("abc\u00e9", min_size=1, max_size=4), st.integers(1, 4), min_size=2, max_size=12),
     st.integers(2, 6),
