@@ -1,4 +1,4 @@
-"""Weights and checkpoints on disk: the only place that loads or saves them, and that finds a bundle's folder.
+"""Weights and checkpoints as files that hold tensors and plain values, and nothing that could run.
 
 Every load goes through `torch.load(weights_only=True)`, which builds tensors and plain values only, so that a file
 from elsewhere cannot run code. A file that needs more is refused; there is no unsafe second attempt.
@@ -8,71 +8,23 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
-import logging
 import os
 import pickle
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
-from handseg_bundle_common import resources
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
 
-logger = logging.getLogger(__name__)
-
-Network = TypeVar("Network", bound=nn.Module)
 PathLike = str | os.PathLike[str]
-
-_METADATA = Path("configs", "metadata.json")
-
-
-def find_bundle(name: str) -> str:
-    """Return the absolute folder of a bundle.
-
-    A name is the folder's name or the "name" in its metadata. It is looked up in the working directory and in the
-    folder that holds this package (an exported bundle carries its own copy), each of which may be the bundle itself;
-    then in the folders of `$HANDSEG_BUNDLES`, in the repository's `bundles/` and in `<prefix>/share/handseg/bundles`.
-
-    Args:
-        name: a folder that holds `configs/metadata.json`, or a bundle's name.
-
-    Raises:
-        HandsegInputError: there is no such bundle; the sentence lists the known ones.
-    """
-    folder = Path(name).expanduser()
-    if (folder / _METADATA).is_file():
-        return str(folder.resolve())
-    known = list(_bundles())
-    for bundle in known:
-        if name in (bundle.name, _metadata_name(bundle)):
-            return str(bundle)
-    names = ", ".join(dict.fromkeys(bundle.name for bundle in known)) or "none found"
-    raise HandsegInputError(name, "is no bundle", f"name a bundle's folder or one of the known bundles ({names})")
-
-
-def _bundles() -> Iterator[Path]:
-    """Yield every bundle folder that can be found by name, in order of precedence."""
-    yield from (own for own in (Path.cwd(), resources.REPOSITORY) if (own / _METADATA).is_file())
-    listed = [Path(entry).expanduser() for entry in os.environ.get("HANDSEG_BUNDLES", "").split(os.pathsep) if entry]
-    for shelf in (*listed, resources.REPOSITORY / "bundles", resources.INSTALLED / "bundles"):
-        yield from (metadata.parents[1] for metadata in sorted(shelf.resolve().glob(f"*/{_METADATA.as_posix()}")))
-
-
-def _metadata_name(bundle: Path) -> str | None:
-    try:
-        metadata = json.loads((bundle / _METADATA).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return metadata.get("name") if isinstance(metadata, dict) else None
 
 
 def save_weights(
@@ -96,7 +48,7 @@ def save_weights(
     Raises:
         HandsegInputError: the file cannot be written, or `info` holds something other than plain values.
     """
-    state = {name: tensor.detach().cpu() for name, tensor in _unwrapped(network).state_dict().items()}
+    state = {name: tensor.detach().cpu() for name, tensor in unwrapped(network).state_dict().items()}
     if half_precision:
         state = {name: t.half() if t.is_floating_point() and t.ndim > 1 else t for name, t in state.items()}
     save_checkpoint(path, {**info, "settings": dict(settings or {}), "model": state})
@@ -108,39 +60,10 @@ def stored_settings(path: PathLike) -> dict[str, Any]:
     Raises:
         HandsegInputError: the file is missing, damaged, unsafe or of other bones.
     """
-    content = _read(path, None)
-    _check_bones(content, path)
+    content = read_content(path, None, device="meta")
+    check_bones(content, path)
     settings = content.get("settings") if isinstance(content, dict) else None
     return dict(settings) if isinstance(settings, dict) else {}
-
-
-def load_weights(
-    network: Network, path: PathLike, *, sha256: str | None = None, settings: Mapping[str, Any] | None = None
-) -> Network:
-    """Load weights into a network and return it.
-
-    Args:
-        network: receives the weights in its own precision and on its own device.
-        path: what `save_weights` wrote, or a plain state dictionary.
-        sha256: expected hexadecimal digest of the file.
-        settings: plain values in use now, such as the image size; a warning names those that the training stored
-            with another value.
-
-    Raises:
-        HandsegInputError: the file is missing, damaged, unsafe or not the one expected; or its bones, number of
-            classes or tensors are not the network's.
-    """
-    content = _read(path, sha256)
-    _check_bones(content, path)
-    state = _state_dict(content, path)
-    target = _unwrapped(network)
-    _check_fit(target.state_dict(), state, path)
-    target.load_state_dict(state)
-    stored = content.get("settings")
-    for name, value in (settings or {}).items():
-        if isinstance(stored, dict) and stored.get(name, value) != value:
-            logger.warning("%s was trained with %s %s and is used with %s", path, name, stored[name], value)
-    return network
 
 
 def save_checkpoint(path: PathLike, state: Mapping[str, Any]) -> None:
@@ -174,10 +97,10 @@ def load_checkpoint(path: PathLike, *, sha256: str | None = None) -> dict[str, A
     Raises:
         HandsegInputError: the file is missing, damaged, unsafe, not the one expected or of other bones.
     """
-    content = _read(path, sha256)
+    content = read_content(path, sha256)
     if not isinstance(content, dict):
         raise _not_a_checkpoint(path, f"it holds a {type(content).__name__}")
-    _check_bones(content, path)
+    check_bones(content, path)
     return content
 
 
@@ -191,11 +114,11 @@ def load_state_dict_file(path: PathLike, *, sha256: str | None = None) -> dict[s
     Raises:
         HandsegInputError: the file is missing, damaged, unsafe, not the one expected or holds no tensors.
     """
-    return _state_dict(_read(path, sha256), path)
+    return state_dict_of(read_content(path, sha256), path)
 
 
-def _read(path: PathLike, sha256: str | None) -> Any:
-    """Load a file safely, after checking its digest through the same open file."""
+def read_content(path: PathLike, sha256: str | None, device: str = "cpu") -> Any:
+    """Load a file safely, after checking its digest through the same open file; `meta` leaves the values out."""
     try:
         file = Path(path).expanduser().open("rb")
     except OSError as error:
@@ -207,7 +130,7 @@ def _read(path: PathLike, sha256: str | None) -> Any:
             raise HandsegInputError(path, "does not have the expected SHA-256 digest", "fetch the file again")
         file.seek(0)
         try:
-            return torch.load(file, weights_only=True, map_location="cpu")
+            return torch.load(file, weights_only=True, map_location=device)
         except Exception as error:  # a damaged file fails in any of a dozen ways
             refused = _refused(error)
             if refused is None:
@@ -226,7 +149,7 @@ def _not_a_checkpoint(path: PathLike, reason: str) -> HandsegInputError:
     return HandsegInputError(path, f"is no checkpoint ({reason})", "name a .pt file that a training wrote")
 
 
-def _state_dict(content: Any, path: PathLike) -> dict[str, Tensor]:
+def state_dict_of(content: Any, path: PathLike) -> dict[str, Tensor]:
     """Return the state dictionary that a file's content is or holds as "model"."""
     state = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
@@ -234,7 +157,7 @@ def _state_dict(content: Any, path: PathLike) -> dict[str, Tensor]:
     return state
 
 
-def _check_bones(content: Any, path: PathLike) -> None:
+def check_bones(content: Any, path: PathLike) -> None:
     """Refuse content that names other bones, or the same in another order; a plain state dictionary names none."""
     if not isinstance(content, dict) or "bones" not in content:
         return
@@ -249,32 +172,7 @@ def _check_bones(content: Any, path: PathLike) -> None:
     raise HandsegInputError(path, problem, "use weights trained for the bones of handseg in their order")
 
 
-def _check_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], path: PathLike) -> None:
-    """Refuse a state dictionary whose names or shapes are not those of the network."""
-    missing = [name for name in expected if name not in found]
-    unexpected = [name for name in found if name not in expected]
-    different = [name for name in expected if name in found and found[name].shape != expected[name].shape]
-    # The head stands last in every network, and its output channels are the classes.
-    head = list(expected)[-1]
-    if missing:
-        problem = f"lacks {len(missing)} of the network's {len(expected)} tensors, first {missing[0]}"
-    elif unexpected:
-        problem = f"holds {len(unexpected)} tensors that the network does not have, first {unexpected[0]}"
-    elif head in different and _differ_in_classes(found[head].shape, expected[head].shape):
-        problem = f"predicts {len(found[head])} classes instead of {len(expected[head])}"
-    elif different:
-        shape, wanted = (tuple(tensors[different[0]].shape) for tensors in (found, expected))
-        problem = f"has {len(different)} tensors of another shape, first {different[0]} with {shape} for {wanted}"
-    else:
-        return
-    raise HandsegInputError(path, problem, "use weights of the same architecture and settings")
-
-
-def _differ_in_classes(shape: torch.Size, expected: torch.Size) -> bool:
-    return len(shape) == len(expected) and shape[1:] == expected[1:]
-
-
-def _unwrapped(network: nn.Module) -> nn.Module:
+def unwrapped(network: nn.Module) -> nn.Module:
     """Take off the wrappers of compilation, parallel training and weight averaging."""
     network = getattr(network, "_orig_mod", network)
     while isinstance(network, (DataParallel, DistributedDataParallel, AveragedModel)):

@@ -1,0 +1,27 @@
+"""Weights and checkpoints on disk: the only place that loads or saves them, and that finds a bundle's folder."""
+
+from handseg_bundle_common.weights.bundles import METADATA, bundle_shelves, find_bundle, known_bundles
+from handseg_bundle_common.weights.fit import load_weights
+from handseg_bundle_common.weights.sources import required_file, starting_weights
+from handseg_bundle_common.weights.storage import (
+    load_checkpoint,
+    load_state_dict_file,
+    save_checkpoint,
+    save_weights,
+    stored_settings,
+)
+
+__all__ = [
+    "METADATA",
+    "bundle_shelves",
+    "find_bundle",
+    "known_bundles",
+    "load_checkpoint",
+    "load_state_dict_file",
+    "load_weights",
+    "required_file",
+    "save_checkpoint",
+    "save_weights",
+    "starting_weights",
+    "stored_settings",
+]
