@@ -22,7 +22,10 @@ def pack_masks(masks: NDArray[np.bool_]) -> Packed:
 
 def unpack_masks(packed: Packed) -> NDArray[np.bool_]:
     """Unpack (H, W) unsigned 32-bit integers into masks of shape (29, H, W)."""
-    masks = np.empty((NUM_BONES, *packed.shape), bool)
-    for bit, mask in zip(_BITS, masks, strict=True):
-        np.not_equal(packed & (np.uint32(1) << bit), 0, out=mask)
+    masks = np.empty((NUM_BONES, *packed.shape), np.bool_)
+    for first in range(0, NUM_BONES, 8):
+        # Bytes pass through the processor four times as fast as the integers they come from.
+        byte = (packed >> np.uint32(first)).astype(np.uint8)
+        for bit, mask in enumerate(masks[first : first + 8]):
+            np.not_equal(byte & np.uint8(1 << bit), 0, out=mask)
     return masks

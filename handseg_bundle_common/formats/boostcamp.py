@@ -80,17 +80,29 @@ def rasterise(annotations: Annotations, height: int, width: int) -> NDArray[np.b
     return unpack_masks(rasterise_packed(annotations, height, width))
 
 
-def rasterise_packed(annotations: Annotations, height: int, width: int) -> Packed:
-    """Fill the polygons as packed masks (H, W).
+def rasterise_packed(
+    annotations: Annotations, height: int, width: int, window: tuple[slice, slice] | None = None
+) -> Packed:
+    """Fill the polygons as packed masks (H, W), or only the part of them within a window.
 
     Vertices are rounded to whole pixels and every ring is filled as by `cv2.fillPoly`, outline included;
     the rings of a bone are united, so that a ring within another makes no hole.
+
+    Args:
+        annotations: polygons by bone name.
+        height: rows of the radiograph in px.
+        width: columns of the radiograph in px.
+        window: slices of rows and columns with a start and a stop inside the radiograph.
+
+    Returns:
+        Packed masks of the radiograph or of the window; the latter are what slicing the former would give.
     """
-    packed = np.zeros((height, width), np.uint32)
+    rows, columns = window or (slice(0, height), slice(0, width))
+    packed = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint32)
     for label, rings in annotations.items():
         bit = np.uint32(1 << CHANNEL[label])
         for ring in rings:
-            _fill_ring(packed, ring, bit)
+            _fill_ring(packed, ring, bit, (height, width), (rows.start, columns.start))
     return packed
 
 
@@ -144,17 +156,26 @@ def _as_numbers(ring: Ring) -> list[list[float]]:
     return numbers
 
 
-def _fill_ring(packed: Packed, ring: Ring, bit: np.uint32) -> None:
-    """Set `bit` where the ring lies, drawing only within its bounding box."""
+def _fill_ring(packed: Packed, ring: Ring, bit: np.uint32, size: tuple[int, int], origin: tuple[int, int]) -> None:
+    """Set `bit` where the ring lies in a window of a radiograph, drawing only within the ring's bounding box.
+
+    The box is cut at the radiograph's edges and never at the window's, because OpenCV draws a line that it has to cut
+    with slightly other pixels.
+    """
     vertices = np.round(ring).astype(np.int32)
-    left, top = np.maximum(vertices.min(axis=0), 0)
-    right, bottom = np.minimum(vertices.max(axis=0) + 1, packed.shape[::-1])
+    low = np.maximum(vertices.min(axis=0), 0)
+    high = np.minimum(vertices.max(axis=0) + 1, size[::-1])
+    offset = np.array(origin[::-1])
+    left, top = np.maximum(low - offset, 0)
+    right, bottom = np.minimum(high - offset, packed.shape[::-1])
     if left >= right or top >= bottom:
         return
-    scratch = np.zeros((bottom - top, right - left), np.uint8)
-    cv2.fillPoly(scratch, [vertices - (left, top)], 1)
+    scratch = np.zeros((high - low)[::-1], np.uint8)
+    cv2.fillPoly(scratch, [vertices - low], 1)
     window = packed[top:bottom, left:right]
-    np.bitwise_or(window, bit, out=window, where=scratch.view(np.bool_))
+    x, y = offset - low
+    inside = scratch[top + y : bottom + y, left + x : right + x].view(np.bool_)
+    np.bitwise_or(window, bit, out=window, where=inside)
 
 
 def _outlines(mask: NDArray[np.bool_]) -> list[Ring]:

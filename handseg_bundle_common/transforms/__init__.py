@@ -17,20 +17,20 @@ from handseg_bundle_common.transforms.pipelines import (
 )
 from handseg_bundle_common.transforms.restore import RestoreMasksd, restore_masks
 from handseg_bundle_common.transforms.warp import (
-    RandWarpd,
     ResizeRadiographd,
     WarpParameters,
     sampling_grid,
     warp_packed_masks,
     warp_radiograph,
 )
+from handseg_bundle_common.transforms.window import RandWindowd
 
 __all__ = [
     "PATH_KEY",
     "SIZE_KEY",
     "LoadBoneMasksd",
     "LoadRadiographd",
-    "RandWarpd",
+    "RandWindowd",
     "ResizeRadiographd",
     "RestoreMasksd",
     "ScaleRadiographd",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from os import PathLike
 
 from monai.transforms import (
     Compose,
@@ -29,7 +30,8 @@ from handseg_bundle_common.transforms.load import (
     UnpackBoneMasksd,
 )
 from handseg_bundle_common.transforms.restore import RestoreMasksd
-from handseg_bundle_common.transforms.warp import RandWarpd, ResizeRadiographd
+from handseg_bundle_common.transforms.warp import ResizeRadiographd
+from handseg_bundle_common.transforms.window import RandWindowd
 
 IMAGE, LABEL, PRED = "image", "label", "pred"
 # What goes through collation: two entries of every item, so that batches are the same for files and simulated hands.
@@ -66,6 +68,8 @@ def training_transforms(
     rotate_range: float = 20.0,
     zoom_range: tuple[float, float] = (0.75, 1.3),
     flip_prob: float = 0.5,
+    small_bone_prob: float = 0.0,
+    cache_dir: str | PathLike[str] | None = None,
 ) -> Compose:
     """Return the pipeline from a data-list item (paths, or arrays of a simulated hand) to a training window.
 
@@ -76,11 +80,13 @@ def training_transforms(
         rotate_range: largest rotation in degrees.
         zoom_range: smallest and largest magnification.
         flip_prob: probability of a left-right mirror, which keeps the labels.
+        small_bone_prob: probability that the window is centred on a small bone, see `RandWindowd`.
+        cache_dir: folder in which tiles of the radiographs are kept, so that later epochs decode only their windows.
 
     Returns:
         A transform giving image float32 (1, w, w), label uint8 (29, w, w).
     """
-    warp = RandWarpd(
+    window = RandWindowd(
         (IMAGE, LABEL),
         image_size=image_size,
         window_size=window_size,
@@ -88,13 +94,12 @@ def training_transforms(
         rotate_range=rotate_range,
         zoom_range=zoom_range,
         flip_prob=flip_prob * min(strength, 1.0),
+        small_bone_prob=small_bone_prob,
+        cache_dir=cache_dir,
     )
     return Compose(
         [
-            LoadRadiographd(IMAGE),
-            LoadBoneMasksd(LABEL),
-            ScaleRadiographd(IMAGE),
-            warp,
+            window,
             *random_appearance(strength),
             UnpackBoneMasksd(LABEL),
             # A MetaTensor would send every operation of the network through Python.

@@ -216,3 +216,15 @@ def test_what_could_not_be_read_is_not_written(tmp_path: Path, annotations: Any,
     with pytest.raises(HandsegInputError, match=rf"x\.json: .*{message}"):
         write_annotations(tmp_path / "x.json", annotations)
     assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_a_window_is_what_slicing_the_whole_gives(data: st.DataObject) -> None:
+    coordinate = st.integers(-30, 90)
+    rings = st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=8).map(lambda ring: np.array(ring, float))
+    annotations = data.draw(st.dictionaries(st.sampled_from(BONE_NAMES), st.lists(rings, min_size=1, max_size=2)))
+    top, left = data.draw(st.integers(0, 49)), data.draw(st.integers(0, 59))
+    window = slice(top, data.draw(st.integers(top + 1, 50))), slice(left, data.draw(st.integers(left + 1, 60)))
+    whole = rasterise_packed(annotations, 50, 60)
+    np.testing.assert_array_equal(rasterise_packed(annotations, 50, 60, window), whole[window])
