@@ -27,8 +27,9 @@ def predict(
     """Segment radiographs with a bundle, at their native sizes.
 
     Writes `<output>/overlays/<image>.png`, the picture of each radiograph as soon as it is done, and
-    `<output>/predictions.csv`, the competition's submission, which appears when all are done. The headers of all
-    radiographs, the bundle and its weights are checked before anything is written.
+    when all are done, `<output>/predictions.csv`, the competition's submission, and `<output>/images.csv`, size and
+    side of every image. The headers of all radiographs, the bundle and its weights are checked before anything is
+    written.
 
     Args:
         images: files, and folders that are searched recursively.

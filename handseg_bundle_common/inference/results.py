@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -11,21 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handseg_bundle_common.drawing import overlay, overlay_name, save_png
-from handseg_bundle_common.files import make_folder
+from handseg_bundle_common.files import make_folder, write_atomically
 from handseg_bundle_common.formats.radiograph import read_radiograph
 from handseg_bundle_common.formats.rle import SubmissionWriter
-from handseg_bundle_common.masks import Packed
+from handseg_bundle_common.laterality import find_laterality
+from handseg_bundle_common.masks import Packed, pack_masks
 from handseg_bundle_common.transforms import ScaleRadiographd
 
-OVERLAYS, SUBMISSION = "overlays", "predictions.csv"
+OVERLAYS, SUBMISSION, IMAGES = "overlays", "predictions.csv", "images.csv"
 
 _stretch = ScaleRadiographd("image")
 
 
 class ResultsFolder:
-    """A folder with `overlays/<image>.png`, each complete as soon as it is there, and `predictions.csv`.
+    """A folder with `overlays/<image>.png`, each complete as soon as it is there, `predictions.csv` and `images.csv`.
 
-    A context manager: the competition's submission appears when the block ends, and not at all after an exception.
+    A context manager: the two tables, the competition's submission and the size and side of every image, appear when
+    the block ends, and not at all after an exception.
 
     Args:
         output: the folder.
@@ -35,18 +39,25 @@ class ResultsFolder:
     """
 
     def __init__(self, output: str | PathLike[str]) -> None:
-        self.overlays = Path(output) / OVERLAYS
-        self._submission = SubmissionWriter(Path(output) / SUBMISSION)
+        self.output = Path(output)
+        self.overlays = self.output / OVERLAYS
+        self._submission = SubmissionWriter(self.output / SUBMISSION)
+        self._stack = ExitStack()
+        self._images: Any = None
 
     def __enter__(self) -> ResultsFolder:
         make_folder(self.overlays)
-        self._submission.__enter__()
+        self._stack.enter_context(self._submission)
+        temporary = self._stack.enter_context(write_atomically(self.output / IMAGES))
+        file = self._stack.enter_context(temporary.open("w", encoding="utf-8", newline=""))
+        self._images = csv.writer(file)
+        self._images.writerow(("image_name", "height", "width", "side", "side_from"))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._submission.__exit__(kind, error, trace)
+        self._stack.__exit__(kind, error, trace)
 
     def write(self, name: str, radiograph: str | PathLike[str], masks: NDArray[Any] | Packed) -> None:
         """Add one image.
@@ -56,7 +67,9 @@ class ResultsFolder:
             radiograph: file that the masks lie over, drawn with its contrast stretched.
             masks: masks (29, H, W) or packed masks (H, W) of the radiograph's size.
         """
-        masks = masks if masks.ndim == 2 else np.asarray(masks, bool)
-        self._submission.write(name, masks)
+        packed = masks if masks.ndim == 2 else pack_masks(np.asarray(masks, bool))
+        self._submission.write(name, packed)
+        laterality = find_laterality(name, packed)
+        self._images.writerow((name, *packed.shape, laterality.side or "", laterality.source or ""))
         image = _stretch({"image": read_radiograph(radiograph)})["image"]
-        save_png(self.overlays / overlay_name(name), overlay(image, masks))
+        save_png(self.overlays / overlay_name(name), overlay(image, packed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -58,9 +59,21 @@ def test_writes_an_overlay_an_image_and_one_submission(bundle: str, images: Path
     assert sorted(path.name for path in done) == ["001.tif", "=c.png", "a,b.png"]
     assert files_in(output) == {
         "predictions.csv",
+        "images.csv",
         *(f"overlays/{name}" for name in ("a,b.png", "001.tif.png", "=c.png")),
     }
     assert len((output / "predictions.csv").read_text().splitlines()) == 1 + 3 * NUM_BONES
+
+
+def test_images_are_listed_with_size_and_side(bundle: str, images: Path, tmp_path: Path) -> None:
+    write_radiograph(images / "hand_L.png", np.random.default_rng(3).random(SIZE).astype(np.float32))
+    predict([images], bundle, tmp_path / "out", device="cpu")
+    with (tmp_path / "out" / "images.csv").open(newline="") as file:
+        rows = {row["image_name"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"001.tif", "=c.png", "a,b.png", "hand_L.png"}
+    assert (rows["001.tif"]["height"], rows["001.tif"]["width"]) == ("120", "88")
+    assert (rows["hand_L.png"]["side"], rows["hand_L.png"]["side_from"]) == ("L", "file_name")
+    assert (rows["001.tif"]["side"], rows["001.tif"]["side_from"]) == ("", "")
 
 
 def test_masks_and_pictures_have_the_native_size(bundle: str, images: Path, tmp_path: Path) -> None:

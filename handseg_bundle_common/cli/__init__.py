@@ -1,0 +1,5 @@
+"""The command `handseg VERB`."""
+
+from handseg_bundle_common.cli.command import main
+
+__all__ = ["main"]

@@ -1,0 +1,118 @@
+"""Verbs about models: predict, cross-validate, info."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+
+from handseg_bundle_common.cli.arguments import Job, check_switch, check_values, number_of, numbers_of, settings_of
+
+
+def predict(
+    *images: str,
+    bundle: str,
+    output: str,
+    device: str = "auto",
+    image_size: int | str | None = None,
+    threshold: float | str | None = None,
+    weights: str | None = None,
+    keep_folders: bool = False,
+) -> Job:
+    """Segment radiographs: overlays and a submission CSV at their native sizes.
+
+    Args:
+        images: radiographs (PNG, JPEG, TIFF) and folders, which are searched recursively.
+        bundle: name or folder of a bundle, such as effisegnet.
+        output: folder for overlays/IMAGE.png and predictions.csv.
+        device: auto, cpu, cuda or cuda:1.
+        image_size: longer side in px at which the network works, by default that of the training.
+        threshold: probability above which a pixel belongs to a bone, in place of the bundle's.
+        weights: file of weights in place of the bundle's.
+        keep_folders: name results by relative paths, for images of one name in several folders.
+    """
+    check_values(bundle=bundle, output=output, device=device, weights=weights)
+    check_switch("keep_folders", keep_folders)
+    probability = None if threshold is None else number_of("threshold", threshold, float)
+    working_size = None if image_size is None else number_of("image_size", image_size, int)
+
+    def start() -> str:
+        from handseg_bundle_common import inference  # noqa: PLC0415
+
+        done = inference.predict(
+            images,
+            bundle,
+            output,
+            device=device,
+            image_size=working_size,
+            threshold=probability,
+            weights=weights,
+            keep_folders=keep_folders,
+        )
+        return f"{len(done)} segmented: {Path(output, inference.SUBMISSION)} and {Path(output, inference.OVERLAYS)}"
+
+    return Job(start)
+
+
+def cross_validate(
+    *,
+    bundle: str,
+    data: str,
+    folds: str,
+    output: str,
+    configs: str | None = None,
+    only: int | str | None = None,
+    no_tracking: bool = False,
+    **settings: object,
+) -> Job:
+    """Train and evaluate every fold, and join the predictions of images that were not trained on.
+
+    Repeat the command after an interruption: folds that are done are passed over, the others continue. Any further
+    option is a value for an id of the bundle's train.json: --image_size 1024 --max_epochs 30.
+
+    Args:
+        bundle: name or folder of a bundle, such as effisegnet.
+        data: folder in the layout of the data set.
+        folds: file that make-folds wrote.
+        output: folder for fold0/, fold1/ and the joined results.
+        configs: configuration files to lay over the bundle's train.json, separated by commas.
+        only: numbers of the folds to run now, separated by commas, in place of all.
+        no_tracking: do without MLflow.
+        settings: values for ids of the bundle's train.json.
+    """
+    check_values(bundle=bundle, data=data, folds=folds, output=output, configs=configs)
+    check_switch("no_tracking", no_tracking)
+    wanted = None if only is None else numbers_of("only", only)
+    values = settings_of(settings)
+
+    def start() -> str:
+        from handseg_bundle_common import tracking  # noqa: PLC0415
+
+        plan = tracking.CrossValidation(
+            bundle=bundle,
+            data_dir=data,
+            folds=folds,
+            output=output,
+            configs=configs.split(",") if configs else (),
+            settings=values,
+            tracking=not no_tracking,
+        )
+        return tracking.summary_text(tracking.cross_validate(plan, wanted), output)
+
+    return Job(start)
+
+
+def info(*, json: bool = False) -> Job:
+    """Tell what is installed, what it runs on, and which bundles and weights are there.
+
+    Args:
+        json: print JSON, for programs.
+    """
+    check_switch("json", json)
+
+    def start() -> str:
+        from handseg_bundle_common.info import info_text, system_info  # noqa: PLC0415
+
+        found = system_info()
+        return json_format.dumps(found, indent=1) if json else info_text(found)
+
+    return Job(start)

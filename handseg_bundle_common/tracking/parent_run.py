@@ -1,0 +1,104 @@
+"""The MLflow run above the runs of several trainings."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from handseg_bundle_common.files import make_folder, read_json, write_atomically
+
+_RUN_FILE = "mlflow_run.json"
+_SQLITE = "sqlite:///"
+
+
+class ParentRun:
+    """A run that stays open while its children run, and is found again when the work continues later.
+
+    A context manager: the run ends FINISHED, or FAILED after an exception. Without a client nothing is recorded.
+
+    Args:
+        client: MLflow client, or None.
+        run_id: the run.
+    """
+
+    def __init__(self, client: Any = None, run_id: str | None = None) -> None:
+        self._client = client
+        self.run_id = run_id
+
+    @classmethod
+    def of(
+        cls, output: str | PathLike[str], tracking: Mapping[str, str] | None, parameters: Mapping[str, Any]
+    ) -> ParentRun:
+        """Open the run that an output folder names, or a new one.
+
+        Args:
+            output: folder that remembers the run.
+            tracking: `tracking_uri` and `experiment_name`; None records nothing and does not import MLflow.
+            parameters: what a new run is described by.
+
+        Raises:
+            HandsegInputError: the folder of the database cannot be written to.
+        """
+        if tracking is None:
+            return cls()
+        from mlflow import MlflowClient  # noqa: PLC0415  trainings without tracking do without MLflow
+
+        uri = os.environ.get("MLFLOW_TRACKING_URI", tracking["tracking_uri"])
+        if uri.startswith(_SQLITE):
+            make_folder(Path(uri.removeprefix(_SQLITE)).parent)
+        client = MlflowClient(uri)
+        path = Path(output, _RUN_FILE)
+        if path.exists():
+            run_id = str(read_json(path, "delete it; the folds then continue under a new run")["run_id"])
+            client.update_run(run_id, status="RUNNING")
+            return cls(client, run_id)
+        name = f"cross-validation-{Path(output).absolute().name}"
+        run_id = _create_run(client, tracking["experiment_name"], name, parameters)
+        with write_atomically(path) as temporary:
+            temporary.write_text(json.dumps({"run_id": run_id}) + "\n", encoding="utf-8")
+        return cls(client, run_id)
+
+    def __enter__(self) -> ParentRun:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            self._client.set_terminated(self.run_id, "FINISHED" if error is None else "FAILED")
+
+    def log(self, summary: Mapping[str, Any], files: Iterable[Path]) -> None:
+        """Log the numbers of a summary as metrics, those of bones as `dice/finger-1`, and files as artifacts."""
+        if self._client is None:
+            return
+        numbers = {name: value for name, value in summary.items() if isinstance(value, (int, float))}
+        numbers |= {f"dice/{bone}": value for bone, value in summary.get("per_bone", {}).items()}
+        for name, value in numbers.items():
+            self._client.log_metric(self.run_id, name, float(value))
+        for path in files:
+            self._client.log_artifact(self.run_id, str(path))
+
+
+def _create_run(client: Any, experiment_name: str, run_name: str, parameters: Mapping[str, Any]) -> str:
+    experiment = client.get_experiment_by_name(experiment_name)
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment(experiment_name)
+    run_id = str(client.create_run(experiment_id, run_name=run_name).info.run_id)
+    for name, value in _plain(parameters).items():
+        client.log_param(run_id, name, value)
+    return run_id
+
+
+def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that fit into MLflow's table: nested settings by their own names, lists by their length."""
+    nested = {key: value for part in parameters.values() if isinstance(part, Mapping) for key, value in part.items()}
+    plain = {
+        key: len(value) if isinstance(value, list) else value
+        for key, value in parameters.items()
+        if not isinstance(value, Mapping)
+    }
+    return {**plain, **nested}

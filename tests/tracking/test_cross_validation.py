@@ -1,0 +1,126 @@
+"""Cross-validation of the EffiSegNet bundle at sizes that take seconds, interrupted once on the way."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import mlflow
+import numpy as np
+import pytest
+
+from handseg_bundle_common.anatomy import BONE_NAMES
+from handseg_bundle_common.datasets import data_list, make_folds, write_folds
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.formats.boostcamp import rasterise, read_annotations
+from handseg_bundle_common.formats.radiograph import read_size
+from handseg_bundle_common.formats.rle import decode_rle, read_submission
+from handseg_bundle_common.tracking import CrossValidation, cross_validate, cross_validation, summary_text
+from handseg_bundle_common.tracking.out_of_fold import read_scores
+
+SMALL = {"image_size": 64, "max_epochs": 1, "batch_size": 4, "num_workers": 0, "device": "cpu", "threshold": 0.3}
+
+
+@pytest.fixture(autouse=True)
+def exception_hook(monkeypatch):
+    """Bundles install a hook for uncaught errors; take it off again."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("cross_validation")
+
+
+@pytest.fixture(scope="module")
+def plan(sample_data, place):
+    write_folds(place / "folds.json", make_folds(data_list(sample_data), 2))
+    settings = {**SMALL, "tracking_uri": f"sqlite:///{place}/mlflow.db"}
+    return CrossValidation("effisegnet", sample_data, place / "folds.json", place / "out", settings=settings)
+
+
+@pytest.fixture(scope="module")
+def summary(plan):
+    """The summary after an interruption within the second fold and a second call."""
+    run, calls = cross_validation._run, []
+
+    def failing(workflow):
+        calls.append(workflow.run_id)
+        if len(calls) == 4:  # the evaluation of the second fold
+            raise KeyboardInterrupt
+        run(workflow)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cross_validation, "_run", failing)
+        with pytest.raises(KeyboardInterrupt):
+            cross_validate(plan)
+    assert calls == ["training", "evaluating"] * 2
+    first_scores = (plan.fold_dir(0) / "scores.csv").stat().st_mtime_ns
+    found = cross_validate(plan)
+    assert (plan.fold_dir(0) / "scores.csv").stat().st_mtime_ns == first_scores, "a fold that was done ran again"
+    return found
+
+
+def test_every_image_is_predicted_once_by_a_network_that_did_not_see_it(plan, summary, sample_data):
+    folds = json.loads((plan.fold_dir(0).parents[1] / "folds.json").read_text())["folds"]
+    names = [name for fold in range(2) for name in read_scores(plan.fold_dir(fold) / "scores.csv").image_names]
+    assert sorted(names) == sorted(f"{item['patient']}/{item['image_name']}" for item in data_list(sample_data))
+    for fold, patients in enumerate(folds):
+        scored = read_scores(plan.fold_dir(fold) / "scores.csv").image_names
+        assert {name.split("/")[0] for name in scored} == set(patients)
+    assert summary["images"] == len(names)
+
+
+def test_scores_are_the_dice_of_the_joined_predictions(plan, summary, place, sample_data):
+    codes = read_submission(place / "out" / "predictions.csv")
+    scores = read_scores(place / "out" / "scores.csv")
+    items = {f"{item['patient']}/{item['image_name']}": item for item in data_list(sample_data)}
+    for name, row in zip(scores.image_names, scores.dice, strict=True):
+        size = read_size(items[name]["image"])
+        labels = rasterise(read_annotations(items[name]["label"]), *size)
+        for channel in (0, 8, 20, 27):
+            mask = decode_rle(codes[items[name]["image_name"]][BONE_NAMES[channel]], *size)
+            dice = 2 * (mask & labels[channel]).sum() / (mask.sum() + labels[channel].sum())
+            assert row[channel] == pytest.approx(dice, abs=1e-6)
+    assert summary["out_of_fold_dice"] == pytest.approx(np.nanmean(np.nanmean(scores.dice, axis=0)))
+
+
+def test_folds_are_child_runs_of_one_parent(summary, place):
+    client = mlflow.MlflowClient(f"sqlite:///{place}/mlflow.db")
+    experiment = client.get_experiment_by_name("handseg")
+    runs = client.search_runs([experiment.experiment_id])
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if run is not parent]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    assert sorted(run.info.run_name for run in children) == ["effisegnet-fold0", "effisegnet-fold1"]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert parent.data.metrics["out_of_fold_dice"] == pytest.approx(summary["out_of_fold_dice"])
+    assert parent.data.params["image_size"] == "64"
+    artifacts = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert artifacts == {"summary.json", "per_bone.csv", "per_bone.png", "scores.csv", "predictions.csv"}
+
+
+def test_the_summary_is_said_in_a_few_lines(summary):
+    text = summary_text(summary, "out")
+    assert "fold 0: Dice" in text
+    assert text.endswith("2 of 2 folds: out")
+
+
+def test_other_settings_do_not_mix_with_earlier_folds(plan, summary):
+    other = CrossValidation(plan.bundle, plan.data_dir, plan.folds, plan.output, settings={"image_size": 96})
+    with pytest.raises(HandsegInputError, match="cross-validation with other settings"):
+        cross_validate(other)
+
+
+@pytest.mark.parametrize(
+    ("settings", "only", "message"),
+    [
+        ({"fold": 1}, None, "fold: is set by the cross-validation itself"),
+        ({}, [2], "has no fold 2; choose 0 to 1"),
+    ],
+)
+def test_impossible_wishes(plan, tmp_path, settings, only, message):
+    wish = CrossValidation(plan.bundle, plan.data_dir, plan.folds, tmp_path / "out", settings=settings)
+    with pytest.raises(HandsegInputError, match=message):
+        cross_validate(wish, only)
+    assert not (tmp_path / "out").exists()
