@@ -77,7 +77,7 @@ def check_data(data: str, *, json: bool = False) -> Job:
 
 
 def make_folds(data: str, *, output: str, count: int | str = 5, seed: int | str = 0) -> Job:
-    """Deal the patients of a data set to folds for cross-validation, both hands of a patient to one fold.
+    """Deal the patients of a data set to folds: both hands of a patient in one, tilted wrists spread evenly.
 
     Args:
         data: folder in the layout of the data set.
@@ -91,8 +91,9 @@ def make_folds(data: str, *, output: str, count: int | str = 5, seed: int | str 
     def start() -> str:
         from handseg_bundle_common import datasets  # noqa: PLC0415
 
-        dealt = datasets.make_folds(datasets.data_list(data), folds, first)
-        datasets.write_folds(output, dealt, first)
+        items = datasets.data_list(data)
+        dealt = datasets.make_folds(items, folds, first)
+        datasets.write_folds(output, dealt, first, datasets.data_fingerprint(items))
         return f"{sum(map(len, dealt))} patients in {len(dealt)} folds: {output}"
 
     return Job(start)

@@ -4,17 +4,41 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.formats.radiograph import SUFFIXES
+from handseg_bundle_common.formats.radiograph import SUFFIXES, has_radiograph_suffix, radiograph_stem
 from handseg_bundle_common.resources import shared_path
 
 Item = dict[str, str]
 
 LAYOUT = "lay the images in DCM/<patient>/<image>.png and the polygons in outputs_json/<patient>/<image>.json"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Files of a data set, paired or not.
+
+    Attributes:
+        images_dir: folder of the images.
+        images: the images with their paths below `images_dir` without suffix, sorted.
+        labels: polygon files by their paths below `outputs_json` without suffix; None without such a folder.
+    """
+
+    images_dir: Path
+    images: list[tuple[Path, Path]]
+    labels: dict[Path, Path] | None
+
+    def item(self, image: Path) -> Item:
+        """Return the MONAI item of an image, without a label; the first folder below `images_dir` is the patient."""
+        return _item(image, self.patient(image.relative_to(self.images_dir)))
+
+    def patient(self, key: Path) -> str:
+        """Return the patient of a relative path; `images_dir` itself is one for the images that lie in it."""
+        return key.parts[0] if len(key.parts) > 1 else self.images_dir.name
 
 
 def find_images(root: str | PathLike[str]) -> list[Path]:
@@ -23,7 +47,7 @@ def find_images(root: str | PathLike[str]) -> list[Path]:
     Raises:
         HandsegInputError: the folder is missing or holds no image.
     """
-    images = _find_files(root, SUFFIXES)
+    images = _find_files(root, has_radiograph_suffix)
     if not images:
         raise HandsegInputError(root, f"holds no image ({', '.join(SUFFIXES)})", LAYOUT)
     return images
@@ -42,18 +66,30 @@ def data_list(data_dir: str | PathLike[str]) -> list[Item]:
     Raises:
         HandsegInputError: no image is found, or an image or polygon file lacks its counterpart.
     """
+    listing = list_files(data_dir)
+    items = [listing.item(image) for _, image in listing.images]
+    if listing.labels is None:
+        return items
+    keys = [key for key, _ in listing.images]
+    _check_pairs(Path(data_dir).absolute(), keys, listing.labels)
+    return [item | {"label": str(listing.labels[key])} for item, key in zip(items, keys, strict=True)]
+
+
+def list_files(data_dir: str | PathLike[str]) -> Listing:
+    """Return the images and polygon files of a folder in the layout of `data_list`, whether they match or not.
+
+    Raises:
+        HandsegInputError: no image is found.
+    """
     folder = Path(data_dir).absolute()
     labels_dir = folder / "outputs_json"
     has_labels = labels_dir.is_dir()
     images_dir = folder / "DCM" if has_labels or (folder / "DCM").is_dir() else folder
-    images = find_images(images_dir)
-    items = [_item(image, _patient(image, images_dir)) for image in images]
+    images = [(_key(image, images_dir), image) for image in find_images(images_dir)]
     if not has_labels:
-        return items
-    image_keys = [image.relative_to(images_dir).with_suffix("") for image in images]
-    labels = {path.relative_to(labels_dir).with_suffix(""): path for path in _find_files(labels_dir, (".json",))}
-    _check_pairs(folder, image_keys, labels)
-    return [item | {"label": str(labels[key])} for item, key in zip(items, image_keys, strict=True)]
+        return Listing(images_dir, images, None)
+    labels = _find_files(labels_dir, lambda path: path.suffix.lower() == ".json")
+    return Listing(images_dir, images, {_key(label, labels_dir): label for label in labels})
 
 
 def sample_dir() -> Path:
@@ -61,15 +97,15 @@ def sample_dir() -> Path:
     return shared_path("data/sample")
 
 
-def _find_files(root: str | PathLike[str], suffixes: tuple[str, ...]) -> list[Path]:
-    """Return the files of these suffixes below `root`, sorted, without hidden ones."""
+def _find_files(root: str | PathLike[str], wanted: Callable[[Path], bool]) -> list[Path]:
+    """Return the files that are wanted below `root`, sorted, without hidden ones."""
     if not Path(root).is_dir():
         raise HandsegInputError(root, "is not a folder", LAYOUT)
     files: list[Path] = []
     for name, subfolders, names in os.walk(root, followlinks=True):
         folder = Path(name)
         subfolders[:] = [sub for sub in subfolders if sub[0] != "." and not _leads_back(folder / sub)]
-        files += [folder / file for file in names if file[0] != "." and Path(file).suffix.lower() in suffixes]
+        files += [folder / file for file in names if file[0] != "." and wanted(folder / file)]
     return sorted(files)
 
 
@@ -82,10 +118,9 @@ def _item(image: Path, patient: str) -> Item:
     return {"image": str(image), "image_name": image.name, "patient": patient}
 
 
-def _patient(image: Path, images_dir: Path) -> str:
-    """Return the first folder below `images_dir`, or `images_dir` itself for an image that lies in it."""
-    first, *rest = image.relative_to(images_dir).parts
-    return first if rest else images_dir.name
+def _key(file: Path, root: Path) -> Path:
+    """Return what the path of an image and that of its polygons have in common."""
+    return file.relative_to(root).with_name(radiograph_stem(file))
 
 
 def _check_pairs(data_dir: Path, images: Sequence[Path], labels: Iterable[Path]) -> None:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.bundle import ConfigParser
 
 from handseg_bundle_common.datasets import (
+    WristStratum,
+    data_fingerprint,
     data_list,
     fold_split,
     make_folds,
     read_folds,
+    sample_folds,
     write_folds,
 )
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.formats.boostcamp import write_annotations
 
 EXPECTED_LAYOUT = r"lay the images in DCM/<patient>/<image>\.png and the polygons in outputs_json/<patient>"
 
@@ -35,8 +42,31 @@ def annotated(root: Path, patients: dict[str, int]) -> Path:
     """Lay out a data set with so many images of each patient."""
     for patient, count in patients.items():
         for number in range(count):
-            touch(root, f"DCM/{patient}/{patient}_{number}.png", f"outputs_json/{patient}/{patient}_{number}.json")
+            touch(root, f"DCM/{patient}/{patient}_{number}.png")
+            write_annotations(root / "outputs_json" / patient / f"{patient}_{number}.json", {})
     return root
+
+
+def write_wrist(path: Path, stratum: WristStratum) -> None:
+    """Write an upright forearm and a metacarpal that leans to the side of the ulna or not."""
+    lean = 100 if stratum is WristStratum.TILTED else 0
+    wrist = {
+        "finger-11": [[lean, 0], [lean + 20, 0], [20, 100], [0, 100]],
+        "Radius": [[0, 200], [30, 200], [30, 400], [0, 400]],
+        "Ulna": [[50, 200], [70, 200], [70, 400], [50, 400]],
+    }
+    write_annotations(
+        path, {} if stratum is WristStratum.UNKNOWN else {name: [np.array(ring)] for name, ring in wrist.items()}
+    )
+
+
+@pytest.fixture(scope="module")
+def wrists(tmp_path_factory: pytest.TempPathFactory) -> dict[WristStratum, str]:
+    """A polygon file of each stratum."""
+    folder = tmp_path_factory.mktemp("wrists")
+    for stratum in WristStratum:
+        write_wrist(folder / f"{stratum}.json", stratum)
+    return {stratum: str(folder / f"{stratum}.json") for stratum in WristStratum}
 
 
 def items_of(patients: dict[str, int]) -> list[dict[str, str]]:
@@ -70,6 +100,71 @@ def test_folds_of_a_seed_are_the_same_for_ever() -> None:
     assert make_folds(items_of(dict.fromkeys("abcdef", 1)), 3, 0) == [["e", "f"], ["c", "d"], ["a", "b"]]
 
 
+Patients = dict[str, list[WristStratum]]
+
+
+def labelled_items(patients: Patients, wrists: dict[WristStratum, str]) -> list[dict[str, str]]:
+    return [{"patient": name, "label": wrists[stratum]} for name, strata in patients.items() for stratum in strata]
+
+
+def images_per_fold(folds: list[list[str]], patients: Patients, stratum: WristStratum) -> list[int]:
+    return [sum(patients[name].count(stratum) for name in fold) for fold in folds]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(
+        st.text("abc", min_size=1, max_size=4),
+        st.lists(st.sampled_from(WristStratum), min_size=1, max_size=3),
+        min_size=2,
+        max_size=12,
+    ),
+    st.integers(2, 6),
+    st.randoms(use_true_random=False),
+)
+def test_no_patient_is_in_two_folds(
+    wrists: dict[WristStratum, str], patients: Patients, num_folds: int, random: Random
+) -> None:
+    items = labelled_items(patients, wrists)
+    num_folds = min(num_folds, len(patients))
+    folds = make_folds(items, num_folds)
+    assert sorted(name for fold in folds for name in fold) == sorted(patients)
+    images = [sum(len(patients[name]) for name in fold) for fold in folds]
+    assert max(images) - min(images) <= max(len(strata) for strata in patients.values())
+    assert make_folds(random.sample(items, len(items)), num_folds) == folds
+
+
+@pytest.mark.parametrize("num_folds", [2, 4, 5, 10])
+def test_tilted_wrists_are_dealt_evenly(wrists: dict[WristStratum, str], num_folds: int) -> None:
+    """A tenth of the hands is tilted, as in the data set, mostly one hand of a patient."""
+    tilts = np.random.default_rng(1).random((200, 2)) < 0.1
+    kinds = [WristStratum.STRAIGHT, WristStratum.TILTED]
+    patients = {f"ID{n:03d}": [kinds[int(tilt)] for tilt in pair] for n, pair in enumerate(tilts)}
+    folds = make_folds(labelled_items(patients, wrists), num_folds)
+    tilted = images_per_fold(folds, patients, WristStratum.TILTED)
+    assert max(tilted) - min(tilted) <= 1
+    assert images_per_fold(folds, patients, WristStratum.STRAIGHT) == [400 // num_folds - n for n in tilted]
+
+
+def test_patients_without_polygons_are_dealt_evenly_too(wrists: dict[WristStratum, str]) -> None:
+    patients = {f"p{n:02d}": [stratum] * 2 for n, stratum in enumerate([*WristStratum] * 8)}
+    folds = make_folds(labelled_items(patients, wrists), 4)
+    for stratum in WristStratum:
+        assert images_per_fold(folds, patients, stratum) == [4] * 4
+
+
+def test_two_patients_make_two_folds(wrists: dict[WristStratum, str]) -> None:
+    items = labelled_items({"a": [WristStratum.TILTED], "b": [WristStratum.STRAIGHT]}, wrists)
+    assert sorted(make_folds(items, 2)) == [["a"], ["b"]]
+
+
+def test_polygons_that_cannot_be_read(tmp_path: Path) -> None:
+    touch(tmp_path, "broken.json")
+    items = [{"patient": name, "label": str(tmp_path / "broken.json")} for name in "ab"]
+    with pytest.raises(HandsegInputError, match=r"broken\.json: is empty"):
+        make_folds(items, 2)
+
+
 @pytest.mark.parametrize("num_folds", [0, 1, 4], ids=["none", "one", "more than patients"])
 def test_impossible_number_of_folds(num_folds: int) -> None:
     message = f"num_folds: {num_folds} folds cannot be made of 3 patients; make at least 2 folds, and no more than"
@@ -84,6 +179,17 @@ def test_folds_survive_the_file(tmp_path: Path) -> None:
         "num_folds": 2,
         "seed": 7,
         "folds": [["p1", "001"], ["h\u00e4nd"]],
+    }
+
+
+def test_folds_know_the_data_they_were_made_of(tmp_path: Path) -> None:
+    write_folds(tmp_path / "folds.json", [["p1"], ["p2"]], 7, fingerprint="sha256:12")
+    assert read_folds(tmp_path / "folds.json") == [["p1"], ["p2"]]
+    assert json.loads((tmp_path / "folds.json").read_text()) == {
+        "num_folds": 2,
+        "seed": 7,
+        "fingerprint": "sha256:12",
+        "folds": [["p1"], ["p2"]],
     }
 
 
@@ -148,6 +254,40 @@ def test_a_fold_validates_and_the_others_train(data_dir: Path, folds_file: Path)
 def test_folds_may_name_patients_of_whom_there_is_no_data(data_dir: Path, tmp_path: Path) -> None:
     write_folds(tmp_path / "more.json", [["p1", "p4"], ["p2", "p3"], ["p5"]])
     assert image_names(fold_split(data_dir, tmp_path / "more.json", 0, "validation")) == ["p1_0.png", "p1_1.png"]
+
+
+def split_both(data_dir: Path, folds: Path) -> None:
+    for section in ("training", "validation"):
+        fold_split(data_dir, folds, 0, section)
+
+
+def test_corrected_polygons_are_warned_of_once(
+    data_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folds = tmp_path / "folds.json"
+    write_folds(folds, [["p1"], ["p2", "p3"]], fingerprint=data_fingerprint(data_list(data_dir)))
+    with caplog.at_level(logging.WARNING):
+        split_both(data_dir, folds)
+        assert not caplog.messages
+        write_wrist(data_dir / "outputs_json/p1/p1_0.json", WristStratum.STRAIGHT)
+        split_both(data_dir, folds)
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith(f"{folds}: was made of other images or polygons than {data_dir} holds now")
+
+
+def test_folds_without_a_fingerprint_are_not_warned_of(
+    data_dir: Path, folds_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    split_both(data_dir, folds_file)
+    assert not caplog.messages
+
+
+def test_the_folds_of_the_sample_were_made_of_it_as_it_is(sample_data: Path) -> None:
+    """Both are made by the commands in `data/README.md`."""
+    document = json.loads(sample_folds().read_text())
+    items = data_list(sample_data)
+    assert document["fingerprint"] == data_fingerprint(items)
+    assert document["folds"] == make_folds(items, document["num_folds"], document["seed"])
 
 
 @pytest.mark.parametrize(("patients", "num_folds"), [(2, 2), (3, 3), (5, 5), (11, 5)])

@@ -40,9 +40,10 @@ def items_of(patients: dict[str, int]) -> list[dict[str, str]]:
 
 
 def test_find_images_is_sorted_and_passes_over_what_is_no_visible_image(tmp_path: Path) -> None:
-    touch(tmp_path, "b/2.PNG", "a/1.tiff", "3.jpg", "a/x.json", "a/._1.png", ".cache/4.png")
+    touch(tmp_path, "b/2.PNG", "a/1.tiff", "a/5.nii.gz", "3.jpg", "a/x.json", "a/x.gz", "a/._1.png", ".cache/4.png")
     (tmp_path / "folder.png").mkdir()
-    assert find_images(tmp_path) == [tmp_path / "3.jpg", tmp_path / "a/1.tiff", tmp_path / "b/2.PNG"]
+    names = ("3.jpg", "a/1.tiff", "a/5.nii.gz", "b/2.PNG")
+    assert find_images(tmp_path) == [tmp_path / name for name in names]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
@@ -64,6 +65,12 @@ def test_data_list_pairs_images_and_polygons(tmp_path: Path) -> None:
         "image_name": "p1_0.png",
         "patient": "p1",
     }
+
+
+def test_data_list_takes_nii_gz_for_one_suffix(tmp_path: Path) -> None:
+    touch(tmp_path, "DCM/p/1.nii.gz", "DCM/p/1.5.nii", "outputs_json/p/1.json", "outputs_json/p/1.5.json")
+    labels = {item["image_name"]: Path(item["label"]).name for item in data_list(tmp_path)}
+    assert labels == {"1.nii.gz": "1.json", "1.5.nii": "1.5.json"}
 
 
 def test_data_list_makes_relative_paths_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
