@@ -31,10 +31,10 @@ _RIGHT_HAND = (
 )
 # Fewer bones can lie in any order by chance.
 _FEWEST_BONES = 5
-# A hand agrees with its side when it leaves at most this share of the centroids' variance unexplained, while its mirror
+# A hand agrees with its side when it leaves at most this share of the middles' variance unexplained, while its mirror
 # image leaves this much more and at least that much; both sides explain bones in one line.
 _MOST_UNEXPLAINED, _RATIO, _LEAST_UNEXPLAINED = 0.2, 3.0, 0.05
-# Centroids need no more pixels than this along the longer side.
+# Middles need no more pixels than this along the longer side.
 _SIDE_PX = 512
 
 
@@ -92,7 +92,7 @@ def side_of_name(name: str | PathLike[str]) -> Side | None:
 def side_of_masks(masks: Packed | NDArray[np.bool_]) -> Side | None:
     """Return the side of a posteroanterior radiograph, on which a right hand has its thumb on the left.
 
-    The bones' centroids are laid over those of a right and of a left hand by the best shift, turn and scale (Procrustes
+    The bones' middles are laid over those of a right and of a left hand by the best shift, turn and scale (Procrustes
     analysis, Gower, Psychometrika 40:33, 1975); a rotated or scaled picture gives the same answer, an anteroposterior
     or mirrored one the opposite.
 
@@ -104,7 +104,7 @@ def side_of_masks(masks: Packed | NDArray[np.bool_]) -> Side | None:
     """
     packed = masks.astype(np.uint32, copy=False) if masks.ndim == 2 else pack_masks(masks.astype(bool, copy=False))
     step = max(1, max(packed.shape) // _SIDE_PX)
-    places = _centroids(packed[::step, ::step])
+    places = _places(packed[::step, ::step])
     is_there = ~np.isnan(places)
     if is_there.sum() < _FEWEST_BONES:
         return None
@@ -126,18 +126,20 @@ def _side_of_tag(value: str | None) -> Side | None:
     return Side(text) if text in list(Side) else None
 
 
-def _centroids(packed: Packed) -> NDArray[np.complex128]:
-    """Return the bones' centroids as x + iy in px (29,); NaN for a bone that is not there."""
+def _places(packed: Packed) -> NDArray[np.complex128]:
+    """Return the bones' middles as x + iy in px (29,), NaN where there is none: medians, which stray pixels spare."""
+    rows, columns = np.nonzero(packed)
+    bones = packed[rows, columns]
     places = np.full(NUM_BONES, np.nan, np.complex128)
     for channel in range(NUM_BONES):
-        rows, columns = np.nonzero(packed & np.uint32(1 << channel))
-        if rows.size:
-            places[channel] = complex(columns.mean(), rows.mean())
+        inside = bones & np.uint32(1 << channel) != 0
+        if inside.any():
+            places[channel] = complex(np.median(columns[inside]), np.median(rows[inside]))
     return places
 
 
 def _unexplained(hand: NDArray[np.complex128], template: NDArray[np.complex128]) -> float:
-    """Return the share of the centroids' variance that the template leaves when shifted, turned and scaled."""
+    """Return the share of the middles' variance that the template leaves when shifted, turned and scaled."""
     hand, template = hand - hand.mean(), template - template.mean()
     variance = float(np.vdot(hand, hand).real * np.vdot(template, template).real)
     return 1 - float(abs(np.vdot(template, hand))) ** 2 / variance if variance > 0 else 1.0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.formats.stored import StoredRadiograph, check_size, largest_level
+from handseg_bundle_common.formats.stored import StoredRadiograph, check_size, white_level
 
 _SAVE_AGAIN = "save it again as NIfTI of one slice with 8 or 16 unsigned bits"
 
@@ -35,7 +35,7 @@ def read_nifti(path: str | PathLike[str]) -> StoredRadiograph:
     Raises:
         HandsegInputError: see `radiograph.read_stored`.
     """
-    with _open(path) as (stream, header):
+    with _open(path) as (stream, header), np.errstate(all="ignore"):
         voxels = np.asarray(header.data_from_fileobj(stream))
         stream.read(1)  # a compressed file is compared with its checksum at its end
         return _stored(path, np.ascontiguousarray(voxels.reshape(voxels.shape[:2]).T), header)
@@ -107,9 +107,10 @@ def _stored(path: str | PathLike[str], voxels: NDArray[Any], header: Any) -> Sto
     if _is_colour(voxels.dtype):
         colours = np.stack([voxels[name] for name in "RGB"], axis=-1)
         return StoredRadiograph(np.asarray(Image.fromarray(colours).convert("L")), 0, 255)
-    if voxels.dtype in (np.uint8, np.uint16):
-        levels = voxels.astype(voxels.dtype.newbyteorder("="))
-        return StoredRadiograph(levels, 0, largest_level(levels))
+    native = voxels.dtype.newbyteorder("=")
+    if native in (np.uint8, np.uint16):
+        levels = voxels.astype(native)
+        return StoredRadiograph(levels, 0, white_level(levels))
     return StoredRadiograph(_shares(path, voxels, header), 0, 1)
 
 

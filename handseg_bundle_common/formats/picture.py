@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, TiffImagePlugin
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.formats.stored import EXPORT_AGAIN, StoredRadiograph, check_size, largest_level, too_large
+from handseg_bundle_common.formats.stored import EXPORT_AGAIN, StoredRadiograph, check_size, too_large, white_level
 
 _FORMATS = ("PNG", "JPEG", "TIFF")
 
@@ -67,6 +67,8 @@ def _open(path: str | PathLike[str]) -> Iterator[Image.Image]:
         raise
     except Image.DecompressionBombError as error:
         raise too_large(path) from error
+    except UnidentifiedImageError as error:
+        raise HandsegInputError(path, "cannot be read as a picture (no PNG, JPEG or TIFF)", EXPORT_AGAIN) from error
     except Exception as error:  # broken bytes make Pillow's decoders raise nearly any type
         raise HandsegInputError(path, f"cannot be read as a picture ({error})", EXPORT_AGAIN) from error
 
@@ -122,4 +124,4 @@ def _deep(path: str | PathLike[str], image: Image.Image, tags: Mapping[int, Any]
     levels = np.asarray(image).astype(np.uint16, copy=False)
     (bits,) = tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))
     # 16 bits are what the file holds, 12 are what the detector gave.
-    return StoredRadiograph(levels, 0, largest_level(levels) if bits == 16 else 2**bits - 1)
+    return StoredRadiograph(levels, 0, white_level(levels) if bits == 16 else 2**bits - 1)

@@ -45,7 +45,7 @@ def read_stored(path: str | PathLike[str], inverted: bool | None = None) -> Stor
     """Read a radiograph in its file's bit depth, turned upright by its EXIF orientation.
 
     Black is level 0 and white the largest level of the bit depth, which for 16 bits is judged by the levels
-    (`stored.largest_level`); colour becomes luminance, transparency is dropped, and a TIFF in which white is 0 is
+    (`stored.white_level`); colour becomes luminance, transparency is dropped, and a TIFF in which white is 0 is
     turned. In NIfTI files, whose arrays are (column, row), numbers other than unsigned ones of 8 or 16 bits reach from
     `cal_min` to `cal_max`, or from the smallest to the largest where the header leaves these out.
 

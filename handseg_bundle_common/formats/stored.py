@@ -56,7 +56,7 @@ class StoredRadiograph:
         return replace(self, black=self.white, white=self.black)
 
 
-def largest_level(levels: NDArray[np.uint8] | NDArray[np.uint16]) -> int:
+def white_level(levels: NDArray[np.uint8] | NDArray[np.uint16]) -> int:
     """Return the level of white: the largest of 8, 10, 12, 14 or 16 bits, whichever holds all levels first.
 
     Files of 16 bits mostly come from detectors of fewer. A radiograph with air or a marker on it uses the upper part

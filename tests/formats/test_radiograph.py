@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.formats import radiograph
+from handseg_bundle_common.formats import stored
 from handseg_bundle_common.formats.radiograph import (
     MAX_PIXELS,
     SUFFIXES,
+    has_radiograph_suffix,
+    radiograph_stem,
     read_radiograph,
     read_size,
+    read_stored,
     write_radiograph,
 )
 
@@ -194,6 +197,69 @@ def test_compressed_tiff_and_jpeg_are_turned_upright(tmp_path: Path, orientation
         assert read_size(tmp_path / name) == expected.shape
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_16_bit_file_has_the_depth_that_its_levels_need(tmp_path: Path, suffix: str, bits: int) -> None:
+    pixels = (GREY_16 >> (16 - bits)).astype(np.uint16)
+    pixels[0, 0] = 2**bits - 1
+    Image.fromarray(pixels).save(tmp_path / f"x.{suffix}")
+    expected = pixels.astype(np.float32) / np.float32(2**bits - 1)
+    np.testing.assert_array_equal(read_radiograph(tmp_path / f"x.{suffix}")[0], expected)
+
+
+@pytest.mark.parametrize(("pixels", "white"), [(GREY_8, 255), (GREY_16, 65535)], ids=["8 bit", "16 bit"])
+def test_stored_radiograph_keeps_levels_and_depth(tmp_path: Path, pixels: np.ndarray, white: int) -> None:
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    radiograph = read_stored(tmp_path / "x.png")
+    assert radiograph.levels.dtype == pixels.dtype
+    assert (radiograph.black, radiograph.white) == (0, white)
+    np.testing.assert_array_equal(radiograph.levels, pixels)
+    np.testing.assert_array_equal(radiograph.grey()[None], read_radiograph(tmp_path / "x.png"))
+
+
+def test_bone_is_dark_where_the_caller_says_so(tmp_path: Path) -> None:
+    Image.fromarray(GREY_8).save(tmp_path / "x.png")
+    for inverted, expected in ((True, 255 - GREY_8), (False, GREY_8), (None, GREY_8)):
+        image = read_radiograph(tmp_path / "x.png", inverted)
+        np.testing.assert_array_equal(image[0], expected.astype(np.float32) / 255)
+
+
+def test_inverted_hand_is_turned_and_named(tmp_path: Path, sample_data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = sample_data / "DCM" / "sim0001" / "sim0001_L.png"
+    with Image.open(path) as picture:
+        Image.fromarray(255 - np.asarray(picture)).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(read_radiograph(tmp_path / "x.png"), read_radiograph(path))
+    assert [record.message for record in caplog.records] == [
+        f"{tmp_path / 'x.png'}: bone looks dark, so black and white are exchanged."
+    ]
+    dark = read_radiograph(tmp_path / "x.png", inverted=False)
+    np.testing.assert_allclose(dark, 1 - read_radiograph(path), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("hand.png", "hand"),
+        ("a/b.c/hand.v2.TIFF", "hand.v2"),
+        ("hand.nii", "hand"),
+        ("hand.nii.gz", "hand"),
+        ("HAND.NII.GZ", "HAND"),
+        (".hand.jpg", ".hand"),
+    ],
+)
+def test_name_with_suffix(name: str, stem: str) -> None:
+    assert has_radiograph_suffix(name)
+    assert radiograph_stem(name) == stem
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"), [("hand.gz", "hand"), ("hand", "hand"), ("hand.dcm", "hand"), (".png", ".png"), ("png", "png")]
+)
+def test_name_without_suffix(name: str, stem: str) -> None:
+    assert not has_radiograph_suffix(name)
+    assert radiograph_stem(name) == stem
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1)])
 def test_thin_pictures(tmp_path: Path, shape: tuple[int, int]) -> None:
     Image.fromarray(np.full(shape, 51, np.uint8)).save(tmp_path / "x.png")
@@ -289,9 +355,12 @@ def test_limit_is_below_the_one_at_which_pillow_warns() -> None:
 
 
 def test_largest_picture_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(radiograph, "MAX_PIXELS", GREY_8.size)
     Image.fromarray(GREY_8).save(tmp_path / "x.png")
+    monkeypatch.setattr(stored, "MAX_PIXELS", GREY_8.size)
     assert read_radiograph(tmp_path / "x.png").shape == (1, 5, 7)
+    monkeypatch.setattr(stored, "MAX_PIXELS", GREY_8.size - 1)
+    with pytest.raises(HandsegInputError, match="has more than 34 pixels; crop or shrink it"):
+        read_radiograph(tmp_path / "x.png")
 
 
 @settings(max_examples=300, deadline=None)
@@ -316,7 +385,7 @@ def test_damaged_bytes_raise_nothing_else(
         assert 0 <= image.min() <= image.max() <= 1
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if "nii" not in suffix])
 @pytest.mark.parametrize("bits", [8, 16])
 def test_write_and_read(tmp_path: Path, suffix: str, bits: int) -> None:
     path = tmp_path / f"x{suffix}"
@@ -340,10 +409,11 @@ def test_write_clips_and_accepts_an_array_without_channel(tmp_path: Path) -> Non
     ("name", "value", "bits", "message"),
     [
         ("x.bmp", 0, 8, "has an unsupported suffix; use one of"),
+        ("x.nii.gz", 0, 8, "has an unsupported suffix; use one of .png, .jpg, .jpeg, .tif, .tiff\\.$"),
         ("x.png", 0, 12, "cannot hold 12 bits a pixel; choose PNG or TIFF with 8 or 16 bits"),
         ("x.png", np.nan, 16, "would hold pixels that are not numbers; replace NaN"),
     ],
-    ids=["suffix", "bits", "NaN"],
+    ids=["suffix", "NIfTI", "bits", "NaN"],
 )
 def test_what_cannot_be_written(tmp_path: Path, name: str, value: float, bits: int, message: str) -> None:
     with pytest.raises(HandsegInputError, match=rf"{name}: {message}"):
