@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from ignite.engine import Engine, Events
 
+from handseg_bundle_common.engine.distributed import is_main_process, on_main_process
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.weights import load_checkpoint, save_checkpoint, save_weights
 
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Stateful(Protocol):
-    """Anything with PyTorch's pair of state methods: networks, optimisers, schedulers, scalers."""
+    """Anything with PyTorch's pair of state methods: networks, optimisers, schedulers, scalers, samplers."""
 
     def state_dict(self) -> Any:
         """Return the state as tensors and plain containers."""
@@ -59,9 +60,10 @@ class BestWeights:
         value = float(evaluator.state.metrics[self.metric])
         if value > self.best:
             self.best = value
-            info: dict[str, Any] = {"epoch": int(evaluator.state.epoch), self.metric: value}
-            save_weights(self.network, self.path, settings=self.settings, **info)
-            logger.info("best %s so far: %.4f, saved to %s", self.metric, value, self.path)
+            if is_main_process():
+                info: dict[str, Any] = {"epoch": int(evaluator.state.epoch), self.metric: value}
+                save_weights(self.network, self.path, settings=self.settings, **info)
+                logger.info("best %s so far: %.4f, saved to %s", self.metric, value, self.path)
 
     def state_dict(self) -> dict[str, float]:
         """Return the best value, so that a resumed training does not overwrite better weights."""
@@ -75,10 +77,13 @@ class BestWeights:
 class TrainingCheckpoint:
     """Save all training state after every epoch, and continue from it on request.
 
+    Attach it last: an epoch that is in the checkpoint is then in all records too. On the CPU, a training that was
+    interrupted and continued equals an uninterrupted one bit for bit, given a `SeededDataset` and `SeededEpochs`.
+
     Args:
         path: file to write, usually `models/checkpoint.pt`.
-        objects: what to save by name: network, optimizer, lr_scheduler and so on. The trainer's GradScaler and its
-            epoch and iteration counters are added.
+        objects: what to save by name: network, optimizer, lr_scheduler, sampler and so on. The trainer's GradScaler
+            and its epoch and iteration counters are added.
         resume: continue from `path` if it exists; otherwise training starts from the beginning.
     """
 
@@ -96,6 +101,7 @@ class TrainingCheckpoint:
         scaler = getattr(trainer, "scaler", None)
         return self.objects if scaler is None else {**self.objects, "scaler": scaler}
 
+    @on_main_process
     def _save(self, trainer: Engine) -> None:
         counters = {"epoch": trainer.state.epoch, "iteration": trainer.state.iteration}
         states = {name: thing.state_dict() for name, thing in self._stateful(trainer).items()}
@@ -124,6 +130,8 @@ class TrainingCheckpoint:
     def _restore(self, name: str, thing: Stateful, state: Any) -> None:
         try:
             thing.load_state_dict(state)
+        except HandsegInputError:
+            raise
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise HandsegInputError(
                 self.path,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import ignite.distributed as idist
 import numpy as np
 import torch
 from ignite.engine import Engine, Events
@@ -16,7 +17,8 @@ from handseg_bundle_common.drawing import overlay, overlay_name, save_png
 class OverlayWriter:
     """Draw the predicted masks of the first images of every validation over their radiographs.
 
-    Needs batches of decollated items with `patient` and `image_name`, as the bundles' evaluators have them.
+    Needs batches of decollated items with `patient` and `image_name`, as the bundles' evaluators have them. Of several
+    processes, each draws its own share: all of them together draw what one alone would.
 
     Args:
         output_dir: folder for `<patient>/<image>.png`; each validation replaces the pictures of the one before.
@@ -26,7 +28,7 @@ class OverlayWriter:
     def __init__(self, output_dir: str, count: int | None = 3) -> None:
         self.output_dir = Path(output_dir)
         self.count = count
-        self._drawn = 0
+        self._next = 0
 
     def attach(self, evaluator: Engine) -> None:
         """Draw after the iterations of the evaluator."""
@@ -34,14 +36,15 @@ class OverlayWriter:
         evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._draw)
 
     def _restart(self) -> None:
-        self._drawn = 0
+        self._next = idist.get_rank()
 
     def _draw(self, evaluator: Engine) -> None:
-        remaining = None if self.count is None else self.count - self._drawn
-        for item, output in list(zip(evaluator.state.batch, evaluator.state.output, strict=True))[:remaining]:
-            picture = self.output_dir / item["patient"] / overlay_name(item["image_name"])
-            save_png(picture, _draw_item(item, output))
-            self._drawn += 1
+        for item, output in zip(evaluator.state.batch, evaluator.state.output, strict=True):
+            if self.count is None or self._next < self.count:
+                picture = self.output_dir / item["patient"] / overlay_name(item["image_name"])
+                save_png(picture, _draw_item(item, output))
+            # Images are dealt to the processes in turn.
+            self._next += idist.get_world_size()
 
 
 def _draw_item(item: dict[str, Any], output: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -13,8 +13,10 @@ import torch
 from ignite.engine import Engine, Events
 from monai.bundle import ConfigParser
 from monai.engines import Evaluator
+from monai.utils import string_list_all_gather
 
 from handseg_bundle_common.anatomy import BONE_NAMES
+from handseg_bundle_common.engine.distributed import on_main_process
 from handseg_bundle_common.files import write_atomically
 from handseg_bundle_common.metrics import per_bone_table, write_table
 
@@ -49,6 +51,7 @@ class ExecutedConfig:
         self.path = Path(output_dir) / "config.json"
         self.config = executed_config()
 
+    @on_main_process
     def attach(self, engine: Engine) -> None:
         """Write on the start of the engine."""
         engine.add_event_handler(Events.STARTED, self._write)
@@ -112,14 +115,19 @@ class PerBoneTable:
         """Write on the end of the evaluation."""
         evaluator.add_event_handler(Events.EPOCH_STARTED, self._image_names.clear)
         evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._note_images)
-        evaluator.add_event_handler(Events.COMPLETED, self._write)
+        evaluator.add_event_handler(Events.COMPLETED, self._gather_and_write)
 
     def _note_images(self, evaluator: Engine) -> None:
         self._image_names += [f"{item['patient']}/{item['image_name']}" for item in evaluator.state.batch]
 
-    def _write(self, evaluator: Engine) -> None:
+    def _gather_and_write(self, evaluator: Engine) -> None:
+        # MONAI gathers the details in the same order: those of the first process first.
+        self._write(evaluator, string_list_all_gather(self._image_names))
+
+    @on_main_process
+    def _write(self, evaluator: Engine, image_names: list[str]) -> None:
         values = torch.as_tensor(evaluator.state.metric_details[self.metric]).double()
-        write_table(self.path, per_bone_table(values, self._image_names))
+        write_table(self.path, per_bone_table(values, image_names))
         means = values.nanmean(dim=0)
         worst = ", ".join(f"{BONE_NAMES[i]} {means[i]:.3f}" for i in means.argsort()[: self._WORST].tolist())
         scores = ", ".join(f"{name} {value:.4f}" for name, value in epoch_metrics(evaluator).items() if "/" not in name)
@@ -142,6 +150,7 @@ class MetricsLog:
         self._rows: list[dict[str, Any]] = []
         self._has_trainer = False
 
+    @on_main_process
     def attach(self, engine: Engine) -> None:
         """Collect from an evaluator, or write after every epoch of a trainer."""
         if isinstance(engine, Evaluator):

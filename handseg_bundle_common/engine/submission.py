@@ -3,51 +3,64 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
 
-from handseg_bundle_common.formats.rle import SubmissionWriter
+from handseg_bundle_common.engine.distributed import is_main_process
+from handseg_bundle_common.formats.rle import SubmissionWriter, encode_masks
 
 
 class SubmissionFile:
     """Write the masks of every evaluated image to a submission CSV, which appears when the evaluation is done.
 
     Needs batches of decollated items with `patient` and `image_name`, as the bundles' evaluators have them. Images
-    are named by `image_name`, or by `patient/image_name` throughout when two of the data set share a name.
+    are named by `image_name`, or by `patient/image_name` throughout when two of the data set share a name. Of several
+    processes the first one writes the images of all.
 
     Args:
         path: file to write.
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self._stack = ExitStack()
-        self._submission: SubmissionWriter
+        self.path = Path(path)
+        self._codes: dict[str, list[str]] = {}
         self._with_patient = False
 
     def attach(self, evaluator: Engine) -> None:
-        """Write after the iterations of the evaluator."""
+        """Encode after the iterations of the evaluator, write at its end."""
         evaluator.add_event_handler(Events.STARTED, self._start)
-        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._write)
-        evaluator.add_event_handler(Events.COMPLETED, self._stack.close)
-        evaluator.add_event_handler(Events.EXCEPTION_RAISED, self._abandon)
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._encode)
+        evaluator.add_event_handler(Events.COMPLETED, self._write)
 
     def _start(self, evaluator: Engine) -> None:
         names = Counter(item["image_name"] for item in evaluator.state.dataloader.dataset.data)
         self._with_patient = max(names.values()) > 1
-        self._submission = self._stack.enter_context(SubmissionWriter(self.path))
+        self._codes.clear()
 
-    def _write(self, evaluator: Engine) -> None:
+    def _encode(self, evaluator: Engine) -> None:
         for item, output in zip(evaluator.state.batch, evaluator.state.output, strict=True):
-            self._submission.write(self._name(item), torch.as_tensor(output["pred"]).bool().cpu().numpy())
+            self._codes[self._name(item)] = encode_masks(torch.as_tensor(output["pred"]).bool().cpu().numpy())
 
     def _name(self, item: dict[str, Any]) -> str:
         return f"{item['patient']}/{item['image_name']}" if self._with_patient else str(item["image_name"])
 
-    def _abandon(self, error: Exception) -> None:
-        """Drop the file and pass the exception on, which ignite keeps to itself once it has a handler."""
-        self._stack.__exit__(type(error), error, error.__traceback__)
-        raise error
+    def _write(self) -> None:
+        codes = _gathered(self._codes)
+        if not is_main_process():
+            return
+        with SubmissionWriter(self.path) as submission:
+            for image_name in sorted(codes):
+                submission.write_codes(image_name, codes[image_name])
+
+
+def _gathered(codes: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the codes of all processes to the first one."""
+    if idist.get_world_size() == 1:
+        return codes
+    parts: list[Any] | None = [None] * idist.get_world_size() if is_main_process() else None
+    torch.distributed.gather_object(codes, parts)
+    return {name: values for part in parts or [] for name, values in part.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import secrets
 import time
@@ -9,12 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from monai.handlers import MLFlowHandler
 
+from handseg_bundle_common.engine.distributed import is_main_process, on_main_process
 from handseg_bundle_common.engine.records import epoch_metrics, executed_config
-from handseg_bundle_common.files import make_folder
+from handseg_bundle_common.files import make_folder, read_json, write_atomically
+
+logger = logging.getLogger(__name__)
 
 _SQLITE = "sqlite:///"
 _ARTIFACTS = ("config.json", "metrics.csv", "per_bone.csv", "overlays")
@@ -23,21 +29,25 @@ _ARTIFACTS = ("config.json", "metrics.csv", "per_bone.csv", "overlays")
 def unique_run_name(prefix: str) -> str:
     """Return `prefix` with the time and four random hexadecimal digits.
 
-    Runs stand side by side in one table of MLflow, where equal names would be mistaken for each other.
+    Runs stand side by side in one table of MLflow, where equal names would be mistaken for each other. Several
+    processes get the name that the first one draws, so all of them must call this.
     """
-    return f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    name = f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    return str(idist.broadcast(name))
 
 
 def top_level_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the hyper-parameters of a bundle: the plain values at the top of its configuration.
 
-    Expressions (`$`), references (`@`), components and macros (`%`) are left out; the bundle's version is added.
+    Expressions (`$`), references (`@`), components, macros (`%`) and `resume` are left out, which is true for a part
+    of a training only; the bundle's version is added.
     """
     plain = {
         key: value
         for key, value in config.items()
         if isinstance(value, (bool, int, float)) or (isinstance(value, str) and not value.startswith(("$", "@", "%")))
     }
+    plain.pop("resume", None)
     version = config.get("_meta_", {}).get("version")
     return plain if version is None else {**plain, "bundle_version": version}
 
@@ -45,29 +55,46 @@ def top_level_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
 class MLflowTracker(MLFlowHandler):
     """Log hyper-parameters, every epoch's metrics and the run's folder; attach it to trainer and evaluator alike.
 
-    Both engines write to one run, which whoever started first also closes.
+    Both engines write to one run, which whoever started first also closes. Of several processes, the first one logs.
+    A training leaves the identifier of its run in `mlflow_run.json`.
 
     Args:
         tracking_uri: where MLflow stores runs; SQLite by default in the bundles. `MLFLOW_TRACKING_URI` wins over it.
         run_name: name of the run, see `unique_run_name`.
         output_dir: folder of the run, whose configuration, metrics and overlays become artifacts at the end.
         experiment_name: MLflow experiment that all bundles share, so that their runs stand in one table.
+        parent_run: identifier of the run below which MLflow shows this one, such as that of a cross-validation.
+        resume: continue the run that `mlflow_run.json` in `output_dir` names, if there is one.
     """
 
-    def __init__(self, tracking_uri: str, run_name: str, output_dir: str, experiment_name: str = "handseg") -> None:
-        if tracking_uri.startswith(_SQLITE) and "MLFLOW_TRACKING_URI" not in os.environ:
-            make_folder(Path(tracking_uri.removeprefix(_SQLITE)).parent)
-        super().__init__(
-            tracking_uri=tracking_uri,
-            experiment_name=experiment_name,
-            run_name=run_name,
-            experiment_param=top_level_parameters(executed_config()),
-            iteration_log=False,
-        )
+    def __init__(
+        self,
+        tracking_uri: str,
+        run_name: str,
+        output_dir: str,
+        experiment_name: str = "handseg",
+        *,
+        parent_run: str | None = None,
+        resume: bool = False,
+    ) -> None:
         self.output_dir = Path(output_dir)
-        self.cur_run: Any = None
+        self.parent_run = parent_run
+        self.resume = resume
         self._owner: Engine | None = None
+        # MONAI's handler opens the database, which several processes must not create at once.
+        if is_main_process():
+            if tracking_uri.startswith(_SQLITE) and "MLFLOW_TRACKING_URI" not in os.environ:
+                make_folder(Path(tracking_uri.removeprefix(_SQLITE)).parent)
+            super().__init__(
+                tracking_uri=tracking_uri,
+                experiment_name=experiment_name,
+                run_name=run_name,
+                experiment_param=top_level_parameters(executed_config()),
+                iteration_log=False,
+            )
+            self.cur_run: Any = None
 
+    @on_main_process
     def attach(self, engine: Engine) -> None:
         """Log the engine's epochs; the first engine to start opens the run and closes it."""
         engine.add_event_handler(Events.STARTED, self._open, engine)
@@ -79,9 +106,38 @@ class MLflowTracker(MLFlowHandler):
         if self._owner is None:
             self._owner = engine
             self._set_experiment()
-            # Left alone, MONAI would continue any unfinished run of this name, whose parameters cannot be changed.
-            self.cur_run = self.client.create_run(self.experiment.experiment_id, run_name=self.run_name)
+            self.cur_run = self._earlier_run() or self._new_run()
+            if not isinstance(engine, Evaluator):
+                with write_atomically(self._run_file) as temporary:
+                    temporary.write_text(json.dumps({"run_id": self.cur_run.info.run_id}) + "\n")
             self.start(engine)
+
+    @property
+    def _run_file(self) -> Path:
+        return self.output_dir / "mlflow_run.json"
+
+    def _new_run(self) -> Any:
+        """Create a run; left alone, MONAI would continue any unfinished one of this name."""
+        tags = {} if self.parent_run is None else {"mlflow.parentRunId": self.parent_run}
+        return self.client.create_run(self.experiment.experiment_id, tags=tags, run_name=self.run_name)
+
+    def _earlier_run(self) -> Any | None:
+        """Reopen the run to continue, or return None; MLflow refuses to change parameters, so those stay."""
+        if not self.resume or not self._run_file.exists():
+            return None
+        document = read_json(self._run_file, "remove it to log to a new MLflow run")
+        run_id = document.get("run_id") if isinstance(document, dict) else None
+        runs = self.client.search_runs([self.experiment.experiment_id], f"attributes.run_id = '{run_id}'")
+        if not runs:
+            logger.warning("MLflow has no run %s of %s, logging to a new one", run_id, self._run_file)
+            return None
+        self.client.update_run(run_id, status="RUNNING")
+        logged = runs[0].data.params
+        for name in sorted(self.experiment_param.keys() & logged.keys()):
+            value = self.experiment_param.pop(name)
+            if logged[name] != str(value):
+                logger.info("MLflow keeps %s %s of the run's start; it is %s now", name, logged[name], value)
+        return runs[0]
 
     def _log_epoch(self, engine: Engine) -> None:
         # An evaluator's epoch is that of the training around it; the first epoch of either is 1.

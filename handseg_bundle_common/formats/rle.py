@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from os import PathLike
 from pathlib import Path
@@ -16,10 +16,10 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL
+from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
-from handseg_bundle_common.masks import Packed, unpack_masks
+from handseg_bundle_common.masks import Packed
 
 COLUMNS = ("image_name", "class", "rle")
 
@@ -39,6 +39,15 @@ def encode_rle(mask: NDArray[np.bool_]) -> str:
         edges = np.append(edges, pixels.size)
     starts, ends = edges[::2], edges[1::2]
     return " ".join(map(str, np.column_stack([starts + 1, ends - starts]).ravel().tolist()))
+
+
+def encode_masks(masks: NDArray[np.bool_] | Packed) -> list[str]:
+    """Encode the masks of one image, (29, H, W) or packed (H, W), one code a bone in channel order."""
+    if masks.ndim == 2:
+        # One bone at a time: all of them would take 29 times the memory.
+        bits = (np.uint32(1 << channel) for channel in range(NUM_BONES))
+        return [encode_rle((masks & bit) != 0) for bit in bits]
+    return [encode_rle(mask) for mask in masks]
 
 
 def decode_rle(rle: str, height: int, width: int, source: str = "run-length code") -> NDArray[np.bool_]:
@@ -110,13 +119,18 @@ class SubmissionWriter:
         Raises:
             HandsegInputError: the image has been written already.
         """
+        self.write_codes(image_name, encode_masks(masks))
+
+    def write_codes(self, image_name: str, codes: Sequence[str]) -> None:
+        """Write the 29 rows of one image whose masks are encoded already, see `encode_masks`.
+
+        Raises:
+            HandsegInputError: the image has been written already.
+        """
         if image_name in self._names:
             raise HandsegInputError(self.path, f"would hold the image {image_name!r} twice", "rename one of the images")
         self._names.add(image_name)
-        if masks.ndim == 2:
-            masks = unpack_masks(masks.astype(np.uint32, copy=False))
-        for bone, mask in zip(BONE_NAMES, masks, strict=True):
-            self._rows.writerow((image_name, bone, encode_rle(mask)))
+        self._rows.writerows((image_name, bone, code) for bone, code in zip(BONE_NAMES, codes, strict=True))
 
 
 def read_submission(path: str | PathLike[str]) -> dict[str, dict[str, str]]:

@@ -17,6 +17,8 @@ from handseg_bundle_common.errors import HandsegInputError
 
 FloatArray = NDArray[np.float32]
 
+_MEDIUM = 65
+
 
 @dataclass(frozen=True)
 class WarpParameters:
@@ -54,9 +56,7 @@ def sampling_grid(parameters: WarpParameters, native_size: tuple[int, int], scal
     offset = np.arange(window, dtype=np.float32) - np.float32((window - 1) / 2)
     x, y = offset[np.newaxis, :], offset[:, np.newaxis]
     if parameters.displacements is not None:
-        shifts = [
-            cv2.resize(shift, (window, window), interpolation=cv2.INTER_CUBIC) for shift in parameters.displacements
-        ]
+        shifts = [_enlarged(shift, window) for shift in parameters.displacements]
         x, y = (axis + np.float32(window) * shift for axis, shift in zip((x, y), shifts, strict=True))
     cos, sin = np.cos(parameters.angle), np.sin(parameters.angle)
     mirror = -1.0 if parameters.flip else 1.0
@@ -69,6 +69,16 @@ def sampling_grid(parameters: WarpParameters, native_size: tuple[int, int], scal
         grid[axis] += along_y * y
         grid[axis] += np.float32(centre[axis])
     return grid
+
+
+def _enlarged(shifts: FloatArray, window: int) -> FloatArray:
+    """Enlarge a control grid (n, n) to the window, cubic in shape.
+
+    OpenCV is slow at cubic enlargements of a few pixels, so that a grid of medium size stands between, whose cells are
+    small enough to be filled in linearly.
+    """
+    medium = cv2.resize(shifts, (_MEDIUM, _MEDIUM), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(medium, (window, window), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def moved(grid: FloatArray, origin: tuple[float, float], factor: tuple[float, float] = (1.0, 1.0)) -> FloatArray:

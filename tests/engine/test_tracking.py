@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import mlflow
 import pytest
 import torch
@@ -11,6 +14,19 @@ from monai.engines import SupervisedEvaluator
 from handseg_bundle_common.engine import MLflowTracker, unique_run_name
 from handseg_bundle_common.engine.tracking import top_level_parameters
 from handseg_bundle_common.errors import HandsegInputError
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory):
+    """MLflow takes seconds to create its tables; the tests copy them."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture(autouse=True)
+def database(empty_database, tmp_path):
+    return shutil.copy(empty_database, tmp_path / "mlflow.db")
 
 
 @pytest.fixture
@@ -70,6 +86,57 @@ def test_a_name_that_comes_again_is_a_run_of_its_own(tracker, tmp_path):
     assert [run.info.run_name for run in runs] == ["trial", "trial"]
 
 
+def test_a_run_can_stand_below_another(tmp_path):
+    tracker = MLflowTracker(f"sqlite:///{tmp_path}/mlflow.db", "fold", str(tmp_path), parent_run="0123")
+    _evaluator(tracker).run()
+    _, (run,) = _runs(tmp_path)
+    assert run.data.tags["mlflow.parentRunId"] == "0123"
+
+
+def _train(tmp_path, epochs, output="output", **options):
+    """Log the epochs of a training with its parameters, as a bundle does."""
+    tracker = MLflowTracker(f"sqlite:///{tmp_path}/mlflow.db", "trial", str(tmp_path / output), **options)
+    tracker.experiment_param = {"batch_size": 4, "num_workers": epochs[-1], "seed": 0}
+    trainer = Engine(lambda engine, _: engine.state.metrics.update(train_loss=1 / engine.state.epoch))
+    tracker.attach(trainer)
+    trainer.add_event_handler(Events.STARTED, lambda engine: setattr(engine.state, "epoch", epochs[0] - 1))
+    trainer.run([0], max_epochs=epochs[-1])
+
+
+def test_a_resumed_training_continues_its_run(tmp_path, caplog):
+    _train(tmp_path, [1, 2])
+    with caplog.at_level("INFO"):
+        _train(tmp_path, [3], resume=True)
+    client, (run,) = _runs(tmp_path)
+    assert run.info.status == "FINISHED"
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "train_loss")] == [1, 2, 3]
+    assert run.data.params["num_workers"] == "2"
+    assert "MLflow keeps num_workers 2 of the run's start; it is 3 now" in caplog.text
+    assert "batch_size" not in caplog.text
+
+
+def test_without_resume_or_in_another_folder_a_training_has_a_run_of_its_own(tmp_path):
+    _train(tmp_path, [1])
+    _train(tmp_path, [1], resume=False)
+    _train(tmp_path, [1], output="other", resume=True)
+    _, runs = _runs(tmp_path)
+    assert len(runs) == 3
+
+
+def test_a_run_that_mlflow_does_not_have_is_replaced_by_a_new_one(tmp_path, caplog):
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "mlflow_run.json").write_text('{"run_id": "0123"}')
+    _train(tmp_path, [1], resume=True)
+    _, (run,) = _runs(tmp_path)
+    assert "MLflow has no run 0123" in caplog.text
+    assert json.loads((tmp_path / "output" / "mlflow_run.json").read_text()) == {"run_id": run.info.run_id}
+
+
+def test_an_evaluation_does_not_take_the_place_of_the_training(tracker, tmp_path):
+    _evaluator(tracker).run()
+    assert not (tmp_path / "output" / "mlflow_run.json").exists()
+
+
 def test_a_database_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(HandsegInputError, match="choose a folder"):
@@ -95,7 +162,6 @@ def test_parameters_are_the_plain_values_at_the_top_of_a_configuration():
     assert top_level_parameters(config) == {
         "learning_rate": 0.1,
         "model_name": "efficientnet-b0",
-        "resume": False,
         "bundle_version": "1.2.3",
     }
 

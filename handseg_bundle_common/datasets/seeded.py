@@ -1,0 +1,164 @@
+"""Training windows that depend on seed, epoch and image alone, whatever the number of workers and processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import ignite.distributed as idist
+import numpy as np
+from monai.data import Dataset
+from monai.transforms import Compose, Randomizable
+from torch.utils.data import Sampler
+
+from handseg_bundle_common.errors import HandsegInputError
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One random window: an item of the data in one epoch."""
+
+    epoch: int
+    index: int
+
+
+def derive_seed(seed: int, *stream: int) -> int:
+    """Return a seed of 32 bits for one of many independent streams of random numbers.
+
+    Source: M. E. O'Neill's seed sequences, as in `numpy.random.SeedSequence` with a spawn key.
+
+    Args:
+        seed: the seed of the training, 0 or more.
+        stream: numbers that tell the streams apart, such as epoch and index; their count counts too.
+
+    Raises:
+        HandsegInputError: the seed is negative.
+    """
+    if seed < 0:
+        raise HandsegInputError("seed", f"{seed} is negative", "choose 0 or more")
+    return int(np.random.SeedSequence(seed, spawn_key=stream).generate_state(1)[0])
+
+
+class SeededBatchSampler(Sampler[list[Draw]]):
+    """Batches of `Draw`s in an order that depends on seed and epoch alone.
+
+    W processes with batches of B see the windows of one process with batches of B and W accumulation steps: step by
+    step, process r takes batch r of W. Their last batches are filled up with the first windows of the epoch.
+
+    Args:
+        dataset: the data; only its length counts.
+        batch_size: windows in a batch of one process.
+        seed: the seed of the training.
+        shuffle: draw a new order every epoch; otherwise the order is that of the data.
+        num_replicas: number of processes; that of `torch.distributed` by default.
+        rank: number of this process, likewise.
+    """
+
+    def __init__(
+        self,
+        dataset: Sized,
+        batch_size: int,
+        seed: int = 0,
+        *,
+        shuffle: bool = True,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise HandsegInputError("batch_size", f"{batch_size} is no size", "choose 1 or more")
+        self.num_items = len(dataset)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.num_replicas: int = idist.get_world_size() if num_replicas is None else num_replicas
+        self.rank: int = idist.get_rank() if rank is None else rank
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iterator deals."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Return the number of batches of one process in an epoch."""
+        return ceil(self.num_items / (self.batch_size * self.num_replicas))
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        """Deal the batches of this process."""
+        order = self._order()
+        for step in range(len(self)):
+            start = (step * self.num_replicas + self.rank) * self.batch_size
+            yield [Draw(self.epoch, int(index)) for index in order[start : start + self.batch_size]]
+
+    def _order(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the indices of all processes in an epoch, padded to full batches if there are several."""
+        if self.shuffle:
+            order = np.random.default_rng(derive_seed(self.seed, self.epoch)).permutation(self.num_items)
+        else:
+            order = np.arange(self.num_items)
+        if self.num_replicas == 1:
+            return order
+        return np.resize(order, len(self) * self.batch_size * self.num_replicas)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return what must be the same when a training continues."""
+        return {
+            "seed": self.seed,
+            "epoch": self.epoch,
+            "images": self.num_items,
+            "batch_size": self.batch_size,
+            "processes": self.num_replicas,
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, int]) -> None:
+        """Take the epoch over.
+
+        Raises:
+            HandsegInputError: the state is that of other data, batches, processes or another seed.
+        """
+        own = self.state_dict() | {"epoch": state_dict["epoch"]}
+        other = [f"{name} {state_dict[name]} instead of {own[name]}" for name in own if state_dict[name] != own[name]]
+        if other:
+            problem = f"the training was started with {', '.join(other)}"
+            raise HandsegInputError("resume", problem, "give data and settings as at the start, or start anew")
+        self.epoch = state_dict["epoch"]
+
+
+class SeededDataset(Dataset):
+    """MONAI's `Dataset` whose random transforms depend on seed, epoch and index alone.
+
+    Args:
+        data: data-list items.
+        transform: a transform, `Compose` or list of them.
+        seed: the seed of the training.
+    """
+
+    def __init__(
+        self, data: Sequence[Any], transform: Sequence[Callable[..., Any]] | Callable[..., Any] | None, seed: int = 0
+    ) -> None:
+        super().__init__(data, transform)
+        self.seed = seed
+        self._random_state = np.random.RandomState(derive_seed(seed))
+
+    def __getitem__(self, index: Draw | int | slice | Sequence[int]) -> Any:
+        """Return an item after the transform; a plain number means epoch 0, slices and lists give subsets."""
+        if isinstance(index, (slice, Sequence)):
+            return super().__getitem__(index)
+        draw = index if isinstance(index, Draw) else Draw(0, range(len(self))[index])
+        self._random_state.seed(derive_seed(self.seed, draw.epoch, draw.index))
+        _draw_from(self.transform, self._random_state)
+        return self._transform(draw.index)
+
+
+def _draw_from(transform: Callable[..., Any], state: np.random.RandomState) -> None:
+    """Let a transform and those inside it share one random state.
+
+    `Compose.set_random_state` would make a new one for each of them, which takes 3 ms for the training pipeline.
+    """
+    if isinstance(transform, Compose):
+        Randomizable.set_random_state(transform, state=state)
+        for inner in transform.transforms:
+            _draw_from(inner, state)
+    elif isinstance(transform, Randomizable):
+        transform.set_random_state(state=state)
