@@ -131,8 +131,10 @@ def draw_scores(path: str | PathLike[str], folds: Mapping[int, FoldScores]) -> N
     for box, bone in zip(boxes["boxes"], BONES, strict=True):
         box.set_facecolor(np.array(bone.colour) / 255)
     places = np.arange(1, len(BONES) + 1)
-    for fold, scores in folds.items():
-        axes.plot(places, scores.per_bone(), ".", markersize=4, color="black", alpha=0.6, label=f"mean of fold {fold}")
+    for number, scores in enumerate(folds.values()):
+        label = "mean of a fold" if number == 0 else None
+        axes.plot(places, scores.per_bone(), ".", markersize=4, color="black", alpha=0.6, label=label)
+    axes.legend(loc="lower right")
     axes.set_ylabel("Dice of images not trained on")
     axes.grid(axis="y", alpha=0.3)
     with write_atomically(path) as temporary:
