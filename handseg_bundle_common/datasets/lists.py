@@ -129,9 +129,9 @@ def _check_pairs(data_dir: Path, images: Sequence[Path], labels: Iterable[Path])
     if twice:
         raise HandsegInputError(data_dir, f"two images in DCM are named {twice[0]}", "keep one of them")
     for kind, other, lone in (
-        ("images", "polygons in outputs_json", set(images).difference(labels)),
-        ("polygon files", "an image in DCM", set(labels).difference(images)),
+        ("images without polygons", "outputs_json", set(images).difference(labels)),
+        ("polygon files without an image", "DCM", set(labels).difference(images)),
     ):
         if lone:
-            problem = f"{len(lone)} {kind} lack {other}, {min(lone)} first"
+            problem = f"{kind} in {other}: {len(lone)}, {min(lone)} first"
             raise HandsegInputError(data_dir, problem, "add the missing files or remove their counterparts")

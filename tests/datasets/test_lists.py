@@ -107,11 +107,11 @@ def test_image_list_keeps_the_order_of_the_paths(tmp_path: Path, monkeypatch: py
         (["outputs_json/p/x.json"], rf"DCM: is not a folder; {EXPECTED_LAYOUT}"),
         (
             ["DCM/p/b.png", "DCM/p/a.png", "DCM/p/c.png", "outputs_json/p/c.json"],
-            r"data: 2 images lack polygons in outputs_json, p/a first; add the missing files",
+            r"data: images without polygons in outputs_json: 2, p/a first; add the missing files",
         ),
         (
             ["DCM/p/a.png", "outputs_json/p/a.json", "outputs_json/q/a.json"],
-            r"data: 1 polygon files lack an image in DCM, q/a first; add the missing files",
+            r"data: polygon files without an image in DCM: 1, q/a first; add the missing files",
         ),
         (
             ["DCM/p/a.png", "DCM/p/a.jpg", "outputs_json/p/a.json"],
