@@ -13,6 +13,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,13 @@ import torch
 from tqdm import tqdm
 
 from handseg_bundle_common.datasets import Item, data_list
-from handseg_bundle_common.formats.boostcamp import rasterise, rasterise_packed, read_annotations
+from handseg_bundle_common.formats.boostcamp import rasterise, read_annotations
 from handseg_bundle_common.formats.radiograph import read_radiograph, read_stored
-from handseg_bundle_common.formats.tiles import TileCache
+from handseg_bundle_common.formats.tiles import TileCache, write_tiles
 from handseg_bundle_common.masks import unpack_masks
 from handseg_bundle_common.transforms import RandWindowd, UnpackBoneMasksd, random_appearance, sampling_grid
 from handseg_bundle_common.transforms.load import contrast_limits, stored_contrast_limits, stretch
 from handseg_bundle_common.transforms.sources import PolygonMasks, WholeRadiograph
-from handseg_bundle_common.transforms.warp import warp_packed_masks
 from handseg_bundle_common.transforms.window import window_of_masks, window_of_radiograph
 
 IMAGE_SIZE, WINDOW_SIZE = 2048, 1024
@@ -37,11 +37,11 @@ IMAGE_SIZE, WINDOW_SIZE = 2048, 1024
 Window = tuple[np.ndarray, np.ndarray]
 
 
-def plain_window(transform: RandWindowd, item: Item) -> Window:
-    """Decode, stretch, fill twenty-nine full masks, warp all of them, crop."""
+def plain_window(transform: RandWindowd, item: Item, dtype: type = np.float32) -> Window:
+    """Decode, stretch, fill twenty-nine full masks, warp all of them, crop; MONAI's transforms hold masks as floats."""
     image = read_radiograph(item["image"])[0]
     annotations = read_annotations(item["label"])
-    masks = rasterise(annotations, *image.shape).astype(np.float32)
+    masks = rasterise(annotations, *image.shape).astype(dtype)
     parameters = transform.draw(image.shape, PolygonMasks(annotations, image.shape))
     grid = sampling_grid(parameters, image.shape, IMAGE_SIZE / max(image.shape), IMAGE_SIZE)
     image = stretch(image, contrast_limits(image))
@@ -66,7 +66,8 @@ def all_ways(items: list[Item], cache_dir: Path, **settings: Any) -> dict[str, C
         return lambda number: cut(transform.set_random_state(number), items[number % len(items)])
 
     return {
-        "plain: everything decoded, filled and warped": way(plain_window),
+        "plain: everything decoded, filled and warped, masks as float32": way(plain_window),
+        "the same with masks as bytes": way(partial(plain_window, dtype=np.uint8)),
         "handseg": way(handseg_window),
         "handseg with cache_dir": way(handseg_window, cache_dir),
     }
@@ -93,8 +94,8 @@ def time_in_turns(ways: dict[str, Callable[[int], object]], count: int) -> dict[
 
 
 def steps(items: list[Item], cache: TileCache, seed: int) -> dict[str, Callable[[int], object]]:
-    """Return the parts of a window's way, each as a function of its own."""
-    transform = RandWindowd(image_size=IMAGE_SIZE, window_size=WINDOW_SIZE, elastic_range=0.0)
+    """Return the parts of one window's way, each as a function of its own."""
+    transform = RandWindowd(image_size=IMAGE_SIZE, window_size=WINDOW_SIZE)
     item = items[0]
     stored = read_stored(item["image"])
     whole, tiled = WholeRadiograph(stored), cache.radiograph(item["image"])
@@ -117,12 +118,12 @@ def steps(items: list[Item], cache: TileCache, seed: int) -> dict[str, Callable[
         "open its tiles instead of both": lambda _: cache.radiograph(item["image"]),
         "grid of the warp": lambda _: sampling_grid(parameters, stored.size, 1.0, WINDOW_SIZE),
         "stretch and warp, from the picture": lambda _: window_of_radiograph(whole, grid),
-        "unpack tiles, stretch and warp": lambda _: window_of_radiograph(tiled, grid),
+        "the same from tiles": lambda _: window_of_radiograph(tiled, grid),
         "read the polygons": lambda _: read_annotations(item["label"]),
-        "fill them in the window": lambda _: rasterise_packed(annotations, *stored.size, (slice(0, 1024),) * 2),
-        "warp the packed masks": lambda _: warp_packed_masks(packed, grid / 2),
+        "fill and warp the packed masks": lambda _: window_of_masks(masks, stored.size, grid),
         "unpack 29 masks": lambda _: unpack_masks(packed),
-        "vary the appearance (MONAI)": vary,
+        "cut the tiles, once": lambda _: write_tiles(cache.folder / "again.tiles", stored, whole.contrast),
+        "vary the appearance (MONAI), not part of the above": vary,
     }
 
 
@@ -130,7 +131,7 @@ def main() -> None:
     """Time the ways and their parts and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path)
-    parser.add_argument("--windows", type=int, default=24)
+    parser.add_argument("--windows", type=int, default=32)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

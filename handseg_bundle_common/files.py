@@ -1,4 +1,4 @@
-"""Files that are either complete or absent, and JSON read with one-sentence errors."""
+"""Files that are either complete or absent, JSON read with one-sentence errors, and CSV with any file name in it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from handseg_bundle_common.errors import HandsegInputError
+
+# Python's own way with file names that are not valid Unicode (PEP 383).
+_NAMES = "surrogateescape"
 
 
 def make_folder(folder: str | os.PathLike[str]) -> Path:
@@ -56,6 +59,31 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise _not_writable(target, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_csv(path: str | os.PathLike[str]) -> Iterator[TextIO]:
+    """Yield a text file for `csv.writer`, UTF-8; it takes the name `path` only when the block succeeds.
+
+    File names that are not valid Unicode keep their bytes.
+
+    Raises:
+        HandsegInputError: the folder cannot be created or the file cannot be written.
+    """
+    with (
+        write_atomically(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors=_NAMES, newline="") as file,  # csv ends its lines itself
+    ):
+        yield file
+
+
+def open_csv(path: str | os.PathLike[str]) -> TextIO:
+    """Open a file of `write_csv`, or one that a spreadsheet saved as UTF-8, for `csv.reader`.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+    """
+    return Path(path).open(encoding="utf-8-sig", errors=_NAMES, newline="")
 
 
 def read_json(path: str | os.PathLike[str], remedy: str) -> Any:

@@ -1,7 +1,8 @@
-"""Files that are either complete or absent, and JSON."""
+"""Files that are either complete or absent, JSON, and CSV with any file name."""
 
 from __future__ import annotations
 
+import csv
 import errno
 import os
 import stat
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.files import make_folder, read_json, write_atomically
+from handseg_bundle_common.files import make_folder, open_csv, read_json, write_atomically, write_csv
 
 
 def test_make_folder_creates_parents_and_accepts_what_is_there(tmp_path: Path) -> None:
@@ -67,6 +68,33 @@ def test_file_gets_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("atomic", "plain")}
     assert len(modes) == 1
+
+
+# A file name in Latin-1, as Python gives it on a system in UTF-8.
+ODD_NAME = os.fsdecode(b"h\xff.png")
+
+
+def test_csv_keeps_any_file_name(tmp_path: Path) -> None:
+    rows = [["image_name", "note"], [ODD_NAME, 'a,"b"'], ["\u00e9.png", "two\nlines"]]
+    with write_csv(tmp_path / "x.csv") as file:
+        csv.writer(file).writerows(rows)
+    with open_csv(tmp_path / "x.csv") as file:
+        assert list(csv.reader(file)) == rows
+    content = (tmp_path / "x.csv").read_bytes()
+    assert content.startswith(b'image_name,note\r\nh\xff.png,"a,""b"""\r\n\xc3\xa9.png,')
+
+
+def test_csv_of_a_spreadsheet_has_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("image_name\r\n", encoding="utf-8-sig")
+    with open_csv(tmp_path / "x.csv") as file:
+        assert next(csv.reader(file)) == ["image_name"]
+
+
+def test_csv_appears_only_when_the_block_succeeds(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="interrupted"), write_csv(tmp_path / "x.csv") as file:
+        file.write("half")
+        raise RuntimeError("interrupted")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_read_json_returns_the_content_with_or_without_byte_order_mark(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The side of a hand: names put together from parts, and the sample hands turned, mirrored and thinned out."""
+"""The side of a hand: the sample hands turned, mirrored and thinned out, and what comes before their bones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from scipy import ndimage
 
 from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL, NUM_BONES, Group, Side, bones_of
 from handseg_bundle_common.formats.boostcamp import rasterise_packed, read_annotations
-from handseg_bundle_common.formats.radiograph import SUFFIXES
 from handseg_bundle_common.laterality import (
     Laterality,
     LateralitySource,
     find_laterality,
     side_of_masks,
-    side_of_name,
 )
 from handseg_bundle_common.masks import unpack_masks
 
@@ -38,47 +36,6 @@ def only(packed: np.ndarray, channels: np.ndarray | list[int]) -> np.ndarray:
 
 def test_sample_has_both_sides(hands: list[Hand]) -> None:
     assert {side for _, _, side in hands} == set(Side)
-
-
-# Names
-
-PART = st.text("abcxyz0189", min_size=2, max_size=6)
-SEPARATOR = st.sampled_from("_-. ")
-MARK = st.sampled_from(["L", "l", "R", "r", "left", "Left", "RIGHT"])
-SUFFIX = st.sampled_from([*SUFFIXES, ".PNG", ".dcm"])
-
-
-@given(PART, SEPARATOR, MARK, SUFFIX)
-def test_mark_before_the_suffix(part: str, separator: str, mark: str, suffix: str) -> None:
-    assert side_of_name(f"{part}{separator}{mark}{suffix}") == mark[0].upper()
-
-
-@given(PART, SEPARATOR, MARK, SEPARATOR, PART, SUFFIX)
-def test_mark_between_separators(first: str, separator: str, mark: str, another: str, second: str, suffix: str) -> None:
-    assert side_of_name(f"{first}{separator}{mark}{another}{second}{suffix}") == mark[0].upper()
-
-
-@given(PART, MARK, MARK, SEPARATOR, SUFFIX)
-def test_two_marks_tell_only_what_they_agree_on(part: str, one: str, two: str, separator: str, suffix: str) -> None:
-    sides = {one[0].upper(), two[0].upper()}
-    expected = sides.pop() if len(sides) == 1 else None
-    assert side_of_name(f"{part}{separator}{one}{separator}{two}{suffix}") == expected
-
-
-@given(st.lists(PART, min_size=1, max_size=3), SEPARATOR, SUFFIX)
-def test_name_without_mark_tells_nothing(parts: list[str], separator: str, suffix: str) -> None:
-    assert side_of_name(separator.join(parts) + suffix) is None
-
-
-@pytest.mark.parametrize(
-    "name", ["L.png", "R_01.png", "handL.png", "hand_Lat.png", "hand_LR.png", "hand_1L.png", "l_/hand.png", "x_L/1.png"]
-)
-def test_letter_in_another_place_tells_nothing(name: str) -> None:
-    assert side_of_name(name) is None
-
-
-def test_path_counts_by_its_last_part() -> None:
-    assert side_of_name(Path("set_L", "hand_R.nii.gz")) is Side.RIGHT
 
 
 # Masks

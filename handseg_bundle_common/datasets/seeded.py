@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from math import ceil
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import ignite.distributed as idist
@@ -41,6 +46,27 @@ def derive_seed(seed: int, *stream: int) -> int:
     return int(np.random.SeedSequence(seed, spawn_key=stream).generate_state(1)[0])
 
 
+def require_same(current: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+    """Refuse to continue a training that was started with other values.
+
+    Args:
+        current: values in use now by name.
+        stored: those of the training's start; a name that one of the two lacks counts as None.
+
+    Raises:
+        HandsegInputError: values differ; the sentence names them all.
+    """
+    names = dict.fromkeys((*current, *stored))
+    other = [
+        f"{name} {stored.get(name)} instead of {current.get(name)}"
+        for name in names
+        if stored.get(name) != current.get(name)
+    ]
+    if other:
+        problem = f"the training was started with {', '.join(other)}"
+        raise HandsegInputError("resume", problem, "give data and settings as at the start, or start anew")
+
+
 class SeededBatchSampler(Sampler[list[Draw]]):
     """Batches of `Draw`s in an order that depends on seed and epoch alone.
 
@@ -48,7 +74,7 @@ class SeededBatchSampler(Sampler[list[Draw]]):
     step, process r takes batch r of W. Their last batches are filled up with the first windows of the epoch.
 
     Args:
-        dataset: the data; only its length counts.
+        dataset: the data. The items that it holds as `data`, if any, must be the same when a training continues.
         batch_size: windows in a batch of one process.
         seed: the seed of the training.
         shuffle: draw a new order every epoch; otherwise the order is that of the data.
@@ -69,6 +95,7 @@ class SeededBatchSampler(Sampler[list[Draw]]):
         if batch_size < 1:
             raise HandsegInputError("batch_size", f"{batch_size} is no size", "choose 1 or more")
         self.num_items = len(dataset)
+        self.data_digest = _digest(getattr(dataset, "data", ()))
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
@@ -101,28 +128,40 @@ class SeededBatchSampler(Sampler[list[Draw]]):
             return order
         return np.resize(order, len(self) * self.batch_size * self.num_replicas)
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, int | str]:
         """Return what must be the same when a training continues."""
         return {
             "seed": self.seed,
             "epoch": self.epoch,
             "images": self.num_items,
+            "data_digest": self.data_digest,
             "batch_size": self.batch_size,
             "processes": self.num_replicas,
         }
 
-    def load_state_dict(self, state_dict: Mapping[str, int]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take the epoch over.
 
         Raises:
             HandsegInputError: the state is that of other data, batches, processes or another seed.
         """
-        own = self.state_dict() | {"epoch": state_dict["epoch"]}
-        other = [f"{name} {state_dict[name]} instead of {own[name]}" for name in own if state_dict[name] != own[name]]
-        if other:
-            problem = f"the training was started with {', '.join(other)}"
-            raise HandsegInputError("resume", problem, "give data and settings as at the start, or start anew")
+        require_same(self.state_dict() | {"epoch": state_dict["epoch"]}, state_dict)
         self.epoch = state_dict["epoch"]
+
+
+def _digest(items: Sequence[Any]) -> str:
+    """Return a digest of the patients and file names of items in their order, wherever the files lie."""
+    return hashlib.sha256(json.dumps([_names(item) for item in items]).encode()).hexdigest()[:12]
+
+
+def _names(item: Any) -> list[str]:
+    """Return patient and file name, as far as an item has them; macOS may decompose letters of file names (NFD)."""
+    if not isinstance(item, Mapping):
+        return []
+    image = item.get("image")
+    name = Path(image).name if isinstance(image, (str, PathLike)) else ""
+    names = (item.get("patient", ""), item.get("image_name", name))
+    return [unicodedata.normalize("NFC", str(name)) for name in names]
 
 
 class SeededDataset(Dataset):

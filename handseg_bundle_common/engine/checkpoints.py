@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from ignite.engine import Engine, Events
 
+from handseg_bundle_common.datasets.seeded import require_same
 from handseg_bundle_common.engine.distributed import is_main_process, on_main_process
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.weights import load_checkpoint, save_checkpoint, save_weights
@@ -85,11 +86,21 @@ class TrainingCheckpoint:
         objects: what to save by name: network, optimizer, lr_scheduler, sampler and so on. The trainer's GradScaler
             and its epoch and iteration counters are added.
         resume: continue from `path` if it exists; otherwise training starts from the beginning.
+        settings: plain values that change what is learned, such as the image size; a training that was started with
+            others is not continued.
     """
 
-    def __init__(self, path: str, objects: Mapping[str, Stateful], *, resume: bool = False) -> None:
+    def __init__(
+        self,
+        path: str,
+        objects: Mapping[str, Stateful],
+        *,
+        resume: bool = False,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         self.path = Path(path)
         self.objects = dict(objects)
+        self.settings = dict(settings or {})
         self.resume = resume
 
     def attach(self, trainer: Engine) -> None:
@@ -105,7 +116,7 @@ class TrainingCheckpoint:
     def _save(self, trainer: Engine) -> None:
         counters = {"epoch": trainer.state.epoch, "iteration": trainer.state.iteration}
         states = {name: thing.state_dict() for name, thing in self._stateful(trainer).items()}
-        save_checkpoint(self.path, {**states, "trainer": counters})
+        save_checkpoint(self.path, {**states, "settings": self.settings, "trainer": counters})
 
     def _load(self, trainer: Engine) -> None:
         if not self.resume:
@@ -114,11 +125,11 @@ class TrainingCheckpoint:
             logger.info("nothing to resume at %s, starting from the beginning", self.path)
             return
         checkpoint = load_checkpoint(self.path)
-        missing = [name for name in (*self.objects, "trainer") if name not in checkpoint]
+        missing = [name for name in (*self.objects, "settings", "trainer") if name not in checkpoint]
         if missing:
-            raise HandsegInputError(
-                self.path, f"holds no {missing[0]} to continue from", "name the checkpoint.pt that a training wrote"
-            )
+            remedy = "name the checkpoint.pt that a training of this version wrote"
+            raise HandsegInputError(self.path, f"holds no {missing[0]} to continue from", remedy)
+        require_same(self.settings, checkpoint["settings"])
         for name, thing in self._stateful(trainer).items():
             # A GPU's GradScaler has no state in a checkpoint of the CPU, and starts anew.
             if name in checkpoint:

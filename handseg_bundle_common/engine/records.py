@@ -17,7 +17,7 @@ from monai.utils import string_list_all_gather
 
 from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.engine.distributed import on_main_process
-from handseg_bundle_common.files import write_atomically
+from handseg_bundle_common.files import open_csv, write_atomically, write_csv
 from handseg_bundle_common.metrics import per_bone_table, write_table
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ class MetricsLog:
         self._validation = epoch_metrics(evaluator)
 
     def _keep_earlier_epochs(self, trainer: Engine) -> None:
-        with self.path.open(newline="") as file:
+        with open_csv(self.path) as file:
             self._rows = [row for row in csv.DictReader(file) if int(row["epoch"]) < trainer.state.epoch]
 
     def _write_evaluation(self) -> None:
@@ -184,7 +184,7 @@ class MetricsLog:
 
     def _save(self) -> None:
         columns = list(dict.fromkeys(name for kept in self._rows for name in kept))
-        with write_atomically(self.path) as temporary, temporary.open("w", newline="") as file:
+        with write_csv(self.path) as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(self._rows)

@@ -17,16 +17,18 @@ from handseg_bundle_common.formats.rle import SubmissionWriter, encode_masks
 class SubmissionFile:
     """Write the masks of every evaluated image to a submission CSV, which appears when the evaluation is done.
 
-    Needs batches of decollated items with `patient` and `image_name`, as the bundles' evaluators have them. Images
-    are named by `image_name`, or by `patient/image_name` throughout when two of the data set share a name. Of several
+    Needs batches of decollated items with `patient` and `image_name`, as the bundles' evaluators have them. Of several
     processes the first one writes the images of all.
 
     Args:
         path: file to write.
+        patient_in_names: name images `patient/image_name` in place of `image_name`; None does so if two of the
+            evaluated images share a name.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, patient_in_names: bool | None = None) -> None:
         self.path = Path(path)
+        self.patient_in_names = patient_in_names
         self._codes: dict[str, list[str]] = {}
         self._with_patient = False
 
@@ -38,7 +40,8 @@ class SubmissionFile:
 
     def _start(self, evaluator: Engine) -> None:
         names = Counter(item["image_name"] for item in evaluator.state.dataloader.dataset.data)
-        self._with_patient = max(names.values()) > 1
+        shared = max(names.values()) > 1
+        self._with_patient = shared if self.patient_in_names is None else self.patient_in_names
         self._codes.clear()
 
     def _encode(self, evaluator: Engine) -> None:

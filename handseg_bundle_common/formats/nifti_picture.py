@@ -1,4 +1,9 @@
-"""Radiographs in NIfTI files of version 1 or 2: one slice, columns before rows, grey or RGB."""
+"""Radiographs in NIfTI files of version 1 or 2: one slice, grey or RGB, shown as a viewer of radiographs shows it.
+
+NIfTI's world points right, anterior and superior (RAS+). On a display the patient's right is on the left, anterior or
+superior is up, and a lateral picture faces left (DICOM PS3.3, C.7.6.2.1.1): columns and rows run against the world,
+and rows along the later of the two world axes of the picture.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +33,8 @@ _VERSIONS = (nib.Nifti1Header, nib.Nifti2Header)
 # Extensions of a radiograph's header are short; skipping a compressed one of any length could take for ever.
 _MAX_OFFSET = 2**20
 
+_AS_STORED = np.array([[0, 1], [1, 1]], float)
+
 
 def read_nifti(path: str | PathLike[str]) -> StoredRadiograph:
     """Read a NIfTI file of one slice, compressed or not, told apart by content.
@@ -38,7 +45,8 @@ def read_nifti(path: str | PathLike[str]) -> StoredRadiograph:
     with _open(path) as (stream, header), np.errstate(all="ignore"):
         voxels = np.asarray(header.data_from_fileobj(stream))
         stream.read(1)  # a compressed file is compared with its checksum at its end
-        return _stored(path, np.ascontiguousarray(voxels.reshape(voxels.shape[:2]).T), header)
+        upright = nib.orientations.apply_orientation(voxels.reshape(voxels.shape[:2]), _display_orientation(header))
+        return _stored(path, np.ascontiguousarray(upright.T), header)
 
 
 def read_nifti_size(path: str | PathLike[str]) -> tuple[int, int]:
@@ -48,8 +56,9 @@ def read_nifti_size(path: str | PathLike[str]) -> tuple[int, int]:
         HandsegInputError: as `read_nifti`, as far as the header tells.
     """
     with _open(path) as (_, header):
-        columns, rows = header.get_data_shape()[:2]
-        return rows, columns
+        first, second = header.get_data_shape()[:2]
+        is_transposed = _display_orientation(header)[0, 0] == 1
+        return (first, second) if is_transposed else (second, first)
 
 
 @contextmanager
@@ -96,6 +105,30 @@ def _check_header(path: str | PathLike[str], header: Any) -> int:
     if not header.sizeof_hdr <= offset <= _MAX_OFFSET:
         raise ValueError(f"data cannot begin at byte {offset}")
     return int(offset + rows * columns * dtype.itemsize)
+
+
+def _display_orientation(header: Any) -> NDArray[np.float64]:
+    """Return how the array becomes (column, row) as displayed: new axis and direction of either axis, as nibabel does.
+
+    Files without orientation are (column, row) already.
+    """
+    if not (header["sform_code"] or header["qform_code"]):
+        # dcm2niix turns the rows of any picture; where DICOM gives no orientation, only an unused sform tells.
+        step, origin = header["srow_y"][[1, 3]]
+        is_turned = step > 0 and origin == -step * (header.get_data_shape()[1] - 1)
+        return np.array([[0, 1], [1, -1 if is_turned else 1]], float)
+    affine = header.get_best_affine()
+    if not np.isfinite(affine).all() or _is_placeholder(affine):
+        return _AS_STORED
+    axes = nib.orientations.io_orientation(affine)[:2]
+    return _AS_STORED if np.isnan(axes).any() else np.column_stack([axes[:, 0].argsort(), -axes[:, 1]])
+
+
+def _is_placeholder(affine: NDArray[np.float64]) -> bool:
+    """Tell whether an affine is one that programs write for pictures in pixels: an identity, or scales alone."""
+    scales = affine.diagonal()[:3]
+    is_diagonal = not (affine[:3, :3] - np.diag(scales)).any() and bool((scales > 0).all())
+    return is_diagonal and bool((scales == 1).all() or not affine[:3, 3].any())
 
 
 def _is_colour(dtype: np.dtype[Any]) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from functools import cache
 from os import PathLike
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from handseg_bundle_common.anatomy import Side
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
 from handseg_bundle_common.formats.inversion import is_inverted
@@ -26,12 +29,15 @@ __all__ = [
     "read_radiograph",
     "read_size",
     "read_stored",
+    "side_of_name",
     "write_radiograph",
 ]
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 _NIFTI = (".nii", ".nii.gz")
 SUFFIXES = (*_PICTURES, *_NIFTI)
+
+_SIDE = re.compile(r"_(l|r|left|right)(?=[_\-. ]|$)", re.IGNORECASE)
 
 _logger = logging.getLogger(__name__)
 
@@ -46,8 +52,8 @@ def read_stored(path: str | PathLike[str], inverted: bool | None = None) -> Stor
 
     Black is level 0 and white the largest level of the bit depth, which for 16 bits is judged by the levels
     (`stored.white_level`); colour becomes luminance, transparency is dropped, and a TIFF in which white is 0 is
-    turned. In NIfTI files, whose arrays are (column, row), numbers other than unsigned ones of 8 or 16 bits reach from
-    `cal_min` to `cal_max`, or from the smallest to the largest where the header leaves these out.
+    turned. NIfTI files are turned by their affine (`nifti_picture`); their numbers other than unsigned ones of 8 or 16
+    bits reach from `cal_min` to `cal_max`, or from the smallest to the largest where the header leaves these out.
 
     Args:
         path: the file; its suffix is one of `SUFFIXES`, its content decides between PNG, JPEG and TIFF.
@@ -62,7 +68,7 @@ def read_stored(path: str | PathLike[str], inverted: bool | None = None) -> Stor
     if inverted is None:
         inverted = is_inverted(radiograph)
         if inverted:
-            _logger.warning("%s: bone looks dark, so black and white are exchanged.", path)
+            _warn_once(f"{path}: bone looks dark, so black and white are exchanged.")
     return radiograph.turned() if inverted else radiograph
 
 
@@ -84,6 +90,18 @@ def radiograph_stem(path: str | PathLike[str]) -> str:
     """Return a file's name without its suffix, where `.nii.gz` is one suffix."""
     name, suffix = Path(path).name, _suffix(path)
     return Path(path).stem if suffix is None else name[: -len(suffix)]
+
+
+def side_of_name(name: str | PathLike[str]) -> Side | None:
+    """Return the side that a file's name tells by `_L`, `_R`, `_left` or `_right`, in any case.
+
+    The mark ends the name or is followed by `_`, `-`, `.` or a space, and folders do not count.
+
+    Returns:
+        The side, or None without a mark or with marks of both sides.
+    """
+    sides = {Side(mark[0].upper()) for mark in _SIDE.findall(radiograph_stem(name))}
+    return sides.pop() if len(sides) == 1 else None
 
 
 def write_radiograph(path: str | PathLike[str], image: NDArray[np.float32], bits: int = 16) -> None:
@@ -131,3 +149,9 @@ def _check_file(path: str | PathLike[str]) -> str:
     if file.stat().st_size == 0:
         raise HandsegInputError(path, "is empty", "copy or export it again")
     return suffix
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """Log a warning that every epoch would repeat."""
+    _logger.warning(message)

@@ -18,13 +18,11 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.files import write_atomically
+from handseg_bundle_common.files import open_csv, write_csv
 from handseg_bundle_common.masks import Packed
 
 COLUMNS = ("image_name", "class", "rle")
 
-# File names that are not valid Unicode survive writing and reading.
-_ENCODING_ERRORS = "surrogateescape"
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _WRITE_AGAIN = "write the submission again"
 
@@ -95,11 +93,7 @@ class SubmissionWriter:
 
     def __enter__(self) -> SubmissionWriter:
         with ExitStack() as stack:
-            temporary = stack.enter_context(write_atomically(self.path))
-            file = stack.enter_context(
-                temporary.open("w", encoding="utf-8", errors=_ENCODING_ERRORS, newline="")  # csv ends its lines itself
-            )
-            self._rows = csv.writer(file)
+            self._rows = csv.writer(stack.enter_context(write_csv(self.path)))
             self._rows.writerow(COLUMNS)
             self._stack = stack.pop_all()
         return self
@@ -185,7 +179,7 @@ def _long_fields() -> Iterator[None]:
 def _rows(path: str | PathLike[str]) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number and the three fields of every row below the header."""
     try:
-        with Path(path).open(encoding="utf-8-sig", errors=_ENCODING_ERRORS, newline="") as file:
+        with open_csv(path) as file:
             reader = csv.reader(file, strict=True)
             header = next(reader, None)
             if header != list(COLUMNS):

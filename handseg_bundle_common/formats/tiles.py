@@ -26,7 +26,7 @@ TILE = 256
 
 _HEADER = "header.json"
 # Part of every file's name: files of another layout are passed over and written again.
-_VERSION = 1
+_VERSION = 2
 # Radiographs are noise to a compressor: its highest level gains 7 % for ten times the time.
 _COMPRESSION = 1
 _DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, ValueError)
@@ -37,6 +37,7 @@ class TiledRadiograph:
 
     Attributes:
         size: (H, W) in px.
+        source: what `write_tiles` was told about the file that was cut.
         contrast: grey levels at the percentiles with which the file was written.
         halvings: how often the picture can be halved.
 
@@ -57,6 +58,7 @@ class TiledRadiograph:
             self.size: tuple[int, int] = (int(height), int(width))
             self.contrast: tuple[float, float] = (float(low), float(high))
             self.halvings = int(header["halvings"])
+            self.source = str(header["source"])
             self._black, self._white = float(header["black"]), float(header["white"])
         except _DAMAGE as error:
             raise _damaged(self.path, error) from error
@@ -85,6 +87,10 @@ class TiledRadiograph:
         levels = levels[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
         return StoredRadiograph(levels, self._black, self._white).grey()
 
+    def close(self) -> None:
+        """Close the file; no window can be read any more."""
+        self._archive.close()
+
     def _tile(self, halvings: int, row: int, column: int) -> NDArray[np.uint8]:
         try:
             return np.frombuffer(self._archive.read(_name(halvings, row, column)), np.uint8)
@@ -95,8 +101,9 @@ class TiledRadiograph:
 class TileCache:
     """A folder of tile files, one a radiograph, each written when it is first asked for.
 
-    A file is found by the path, size and time of change of its radiograph, so that a changed radiograph is cut anew.
-    Processes may share the folder.
+    A file is found by the absolute path of its radiograph and holds the radiograph's size and time of change, so that
+    the tiles of a changed radiograph are replaced. Those of a radiograph that was moved or removed stay; the folder may
+    be deleted at any time. Processes may share it.
 
     Args:
         folder: made when it is missing.
@@ -115,24 +122,27 @@ class TileCache:
         Raises:
             HandsegInputError: the radiograph cannot be read or the folder cannot be written.
         """
-        tiles = self._path(path)
+        tiles, source = self._path(path), _state(path)
         try:
-            return TiledRadiograph(tiles)
+            cut = TiledRadiograph(tiles)
         except HandsegInputError:  # not there yet, or damaged
-            stored = read_stored(path)
-            write_tiles(tiles, stored, self.contrast(stored))
-            return TiledRadiograph(tiles)
+            pass
+        else:
+            if cut.source == source:
+                return cut
+            cut.close()
+        stored = read_stored(path)
+        write_tiles(tiles, stored, self.contrast(stored), source)
+        return TiledRadiograph(tiles)
 
     def _path(self, path: str | os.PathLike[str]) -> Path:
-        try:
-            status = Path(path).stat()
-        except OSError as error:
-            raise HandsegInputError(path, f"cannot be read ({error.strerror})", "check the path") from error
-        key = f"{_VERSION}|{Path(path).resolve()}|{status.st_size}|{status.st_mtime_ns}"
+        key = f"{_VERSION}|{Path(path).resolve()}"
         return self.folder / f"{hashlib.sha256(os.fsencode(key)).hexdigest()[:32]}.tiles"
 
 
-def write_tiles(path: str | os.PathLike[str], stored: StoredRadiograph, contrast: tuple[float, float]) -> None:
+def write_tiles(
+    path: str | os.PathLike[str], stored: StoredRadiograph, contrast: tuple[float, float], source: str = ""
+) -> None:
     """Write a radiograph as tiles.
 
     Eight bits a pixel are kept as they are; deeper pictures get eight bits between the grey levels of `contrast`.
@@ -141,13 +151,15 @@ def write_tiles(path: str | os.PathLike[str], stored: StoredRadiograph, contrast
         path: file to write.
         stored: the radiograph.
         contrast: its grey levels (low, high) that become 0 and 1 in training.
+        source: tells the radiograph's file from the same file after a change.
 
     Raises:
         HandsegInputError: the file cannot be written.
     """
     levels, black, white = _eight_bits(stored, contrast)
     halvings = max(0, ceil(log2(max(levels.shape) / (2 * TILE))))
-    header = {"size": levels.shape, "contrast": contrast, "halvings": halvings, "black": black, "white": white}
+    header = {"size": levels.shape, "contrast": contrast, "halvings": halvings, "source": source}
+    header |= {"black": black, "white": white}
     with write_atomically(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_HEADER, json.dumps(header))
         for count in range(halvings + 1):
@@ -156,6 +168,15 @@ def write_tiles(path: str | os.PathLike[str], stored: StoredRadiograph, contrast
                     tile = levels[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
                     archive.writestr(_name(count, row, column), tile.tobytes(), compresslevel=_COMPRESSION)
             levels = _halve(levels)
+
+
+def _state(path: str | os.PathLike[str]) -> str:
+    """Return size and time of change of a file."""
+    try:
+        status = Path(path).stat()
+    except OSError as error:
+        raise HandsegInputError(path, f"cannot be read ({error.strerror})", "check the path") from error
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _eight_bits(stored: StoredRadiograph, contrast: tuple[float, float]) -> tuple[NDArray[np.uint8], float, float]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handseg_bundle_common.drawing import overlay, overlay_name, save_png
-from handseg_bundle_common.files import make_folder, write_atomically
+from handseg_bundle_common.files import make_folder, write_csv
 from handseg_bundle_common.formats.radiograph import read_radiograph
 from handseg_bundle_common.formats.rle import SubmissionWriter
 from handseg_bundle_common.laterality import find_laterality
@@ -48,9 +48,7 @@ class ResultsFolder:
     def __enter__(self) -> ResultsFolder:
         make_folder(self.overlays)
         self._stack.enter_context(self._submission)
-        temporary = self._stack.enter_context(write_atomically(self.output / IMAGES))
-        file = self._stack.enter_context(temporary.open("w", encoding="utf-8", newline=""))
-        self._images = csv.writer(file)
+        self._images = csv.writer(self._stack.enter_context(write_csv(self.output / IMAGES)))
         self._images.writerow(("image_name", "height", "width", "side", "side_from"))
         return self
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from handseg_bundle_common.anatomy import BONES, NUM_BONES, Group
-from handseg_bundle_common.files import write_atomically
+from handseg_bundle_common.files import write_csv
 
 _Scores = NDArray[np.float64]
 
@@ -90,7 +90,7 @@ def write_table(path: str | PathLike[str], rows: Iterable[ScoreRow]) -> None:
     Raises:
         HandsegInputError: the file cannot be written.
     """
-    with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with write_csv(path) as file:
         writer = csv.DictWriter(file, list(ScoreRow.__annotations__), lineterminator="\n")
         writer.writeheader()
         writer.writerows({column: _cell(value) for column, value in row.items()} for row in rows)

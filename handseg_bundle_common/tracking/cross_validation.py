@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import numpy as np
 import torch
 from monai.bundle import ConfigWorkflow
 
-from handseg_bundle_common.datasets import read_folds
+from handseg_bundle_common.datasets import data_fingerprint, data_list, fold_split, read_folds
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder, read_json, write_atomically
 from handseg_bundle_common.metrics import per_bone_table, write_table
@@ -65,15 +67,9 @@ class CrossValidation:
         """Return the folder of one fold."""
         return Path(self.output, f"fold{fold}")
 
-    def record(self) -> dict[str, Any]:
-        """Return what must stay the same for an interrupted cross-validation to continue."""
-        return {
-            "bundle": find_bundle(self.bundle),
-            "data_dir": str(Path(self.data_dir).absolute()),
-            "folds": read_folds(self.folds),
-            "configs": [str(Path(path).absolute()) for path in self.configs],
-            "settings": dict(self.settings or {}),
-        }
+    def scores_file(self, fold: int) -> Path:
+        """Return the file of a fold's scores, which is there when the fold is done."""
+        return self.fold_dir(fold) / SCORES
 
 
 def cross_validate(plan: CrossValidation, only: Sequence[int] | None = None) -> dict[str, Any]:
@@ -95,86 +91,133 @@ def cross_validate(plan: CrossValidation, only: Sequence[int] | None = None) -> 
         HandsegInputError: bundle, data, folds or settings cannot be used, or the output folder holds another
             cross-validation.
     """
-    record = plan.record()
-    folds = _checked_folds(plan, only)
+    folds = read_folds(plan.folds)
+    wanted = _checked_folds(plan, len(folds), only)
+    record = _record(plan, folds)
+    tracking = _tracking_settings(plan)
     make_folder(plan.output)
     _remember(Path(plan.output, RECORD), record)
-    with ParentRun.of(plan.output, _tracking_settings(plan) if plan.tracking else None, record) as parent:
-        for fold in folds:
-            if _scores_file(plan, fold).exists():
+    with ParentRun.of(plan.output, tracking, record) as parent:
+        for fold in wanted:
+            if plan.scores_file(fold).exists():
                 logger.info("fold %d is done already", fold)
                 continue
-            _run_fold(plan, fold, parent.run_id)
-        summary = _join(plan, len(record["folds"]))
+            _train(plan, fold, parent.run_id)
+            _evaluate(plan, fold)
+        summary = _join(plan, len(folds))
         parent.log(summary, [Path(plan.output, name) for name in (SUMMARY, TABLE, FIGURE, SCORES, SUBMISSION)])
     return summary
 
 
-def _checked_folds(plan: CrossValidation, only: Sequence[int] | None) -> list[int]:
-    reserved = sorted(set(plan.settings or {}).intersection(_RESERVED))
-    if reserved:
-        raise HandsegInputError(
-            reserved[0], "is set by the cross-validation itself", "leave it out; --data, --folds and --output say where"
-        )
-    count = len(read_folds(plan.folds))
+def _checked_folds(plan: CrossValidation, count: int, only: Sequence[int] | None) -> list[int]:
+    """Return the folds to run, after checking that each has images and that all configurations can be read."""
     wanted = list(range(count) if only is None else only)
     unknown = [fold for fold in wanted if fold not in range(count)]
     if unknown:
         raise HandsegInputError(plan.folds, f"has no fold {unknown[0]}", f"choose 0 to {count - 1}")
+    for fold in wanted:
+        fold_split(plan.data_dir, plan.folds, fold, "validation")
+        fold_split(plan.data_dir, plan.folds, fold, "training")
+    for path in plan.configs:
+        if not Path(path).is_file():
+            raise HandsegInputError(path, "is not there or not a file", "name configuration files that exist")
+    _check_settings(plan)
     return wanted
 
 
+def _check_settings(plan: CrossValidation) -> None:
+    """Refuse settings that would change nothing, or what the cross-validation itself sets."""
+    known = _workflow(plan, 0, settings=False).parser.config
+    for name in plan.settings or {}:
+        if name in _RESERVED:
+            remedy = "leave it out; --data, --folds and --output say where"
+            raise HandsegInputError(name, "is set by the cross-validation itself", remedy)
+        if name.split("#")[0].split("::")[0] not in known:
+            similar = get_close_matches(name, [key for key in known if not key.startswith("_")], n=1)
+            remedy = f"did you mean {similar[0]}" if similar else "choose an id at the top of train.json"
+            raise HandsegInputError(name, "is no id of the bundle", remedy)
+
+
+def _record(plan: CrossValidation, folds: list[list[str]]) -> dict[str, Any]:
+    """Return what must stay the same for an interrupted cross-validation to continue."""
+    return {
+        "bundle": find_bundle(plan.bundle),
+        "data_dir": str(Path(plan.data_dir).absolute()),
+        "data": data_fingerprint(data_list(plan.data_dir)),
+        "folds": folds,
+        "configs": [str(Path(path).absolute()) for path in plan.configs],
+        "settings": dict(plan.settings or {}),
+    }
+
+
 def _remember(path: Path, record: Mapping[str, Any]) -> None:
-    """Write the record, or refuse to go on with other settings in the same folder."""
+    """Write the record, or refuse to go on with other data or settings in the same folder."""
     if path.exists():
         found = read_json(path, "choose another output folder")
         changed = [key for key in record if not isinstance(found, dict) or found.get(key) != record[key]]
         if changed:
             problem = f"belongs to a cross-validation with other {', '.join(changed)}"
-            raise HandsegInputError(path, problem, "repeat the settings it was started with or choose another folder")
+            remedy = "repeat data and settings it was started with or choose another folder"
+            raise HandsegInputError(path, problem, remedy)
         return
     with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def _run_fold(plan: CrossValidation, fold: int, parent_run: str | None) -> None:
-    """Train a fold, or continue it, then evaluate its best weights and write its scores."""
+def _train(plan: CrossValidation, fold: int, parent_run: str | None) -> None:
+    """Train a fold, or continue it."""
     logger.info("fold %d: training", fold)
-    folder = plan.fold_dir(fold)
-    train = _workflow(plan, fold, "train.json", output_dir=str(folder / "training"), parent_run=parent_run, resume=True)
-    _run(train)
+    output_dir = str(plan.fold_dir(fold) / "training")
+    _run(_workflow(plan, fold, output_dir=output_dir, parent_run=parent_run, resume=True))
+    _free_memory()
+
+
+def _evaluate(plan: CrossValidation, fold: int) -> None:
+    """Evaluate the best weights of a fold on its validation images and write their scores."""
     logger.info("fold %d: evaluation", fold)
-    evaluation = _workflow(plan, fold, "train.json", "evaluate.json", output_dir=str(folder / "evaluation"))
-    _run(evaluation)
-    evaluator = evaluation.parser.get_parsed_content("validate#evaluator")
-    items = evaluation.parser.get_parsed_content("validate#dataset#data")
-    names = [f"{item['patient']}/{item['image_name']}" for item in items]
-    write_scores(_scores_file(plan, fold), FoldScores(names, np.asarray(evaluator.state.metric_details[_METRIC])))
-    del train, evaluation, evaluator
-    gc.collect()
-    torch.cuda.empty_cache()
+    names = Counter(item["image_name"] for item in data_list(plan.data_dir))
+    workflow = _workflow(
+        plan,
+        fold,
+        is_evaluation=True,
+        output_dir=str(plan.fold_dir(fold) / "evaluation"),
+        patient_in_names=max(names.values()) > 1,
+    )
+    _run(workflow)
+    evaluator = workflow.parser.get_parsed_content("validate#evaluator")
+    items = workflow.parser.get_parsed_content("validate#dataset#data")
+    scores = np.asarray(evaluator.state.metric_details[_METRIC])
+    write_scores(plan.scores_file(fold), FoldScores([f"{i['patient']}/{i['image_name']}" for i in items], scores))
+    del workflow, evaluator
+    _free_memory()
 
 
-def _workflow(plan: CrossValidation, fold: int, *files: str, **overrides: Any) -> ConfigWorkflow:
+def _workflow(
+    plan: CrossValidation, fold: int, *, is_evaluation: bool = False, settings: bool = True, **overrides: Any
+) -> ConfigWorkflow:
+    """Return the bundle's training or evaluation of one fold."""
     root = find_bundle(plan.bundle)
-    is_evaluation = "evaluate.json" in files
-    if is_evaluation or not plan.tracking:
-        files = (*files, "no_tracking.json")
-    folder = plan.fold_dir(fold)
+    configs = Path(root, "configs")
+    # Evaluation comes after the user's configurations: it has the last word on which weights the network gets.
+    last = ["evaluate.json", "no_tracking.json"] if is_evaluation else []
     return ConfigWorkflow(
-        config_file=[*(str(Path(root, "configs", name)) for name in files), *map(str, plan.configs)],
-        meta_file=str(Path(root, "configs", "metadata.json")),
-        logging_file=str(Path(root, "configs", "logging.conf")),
+        config_file=[
+            str(configs / "train.json"),
+            *map(str, plan.configs),
+            *(str(configs / name) for name in (last if plan.tracking or last else ["no_tracking.json"])),
+        ],
+        meta_file=str(configs / "metadata.json"),
+        logging_file=str(configs / "logging.conf"),
         workflow_type="train",
         run_id="evaluating" if is_evaluation else "training",
         bundle_root=root,
         data_dir=str(Path(plan.data_dir).absolute()),
         folds=str(Path(plan.folds).absolute()),
         fold=fold,
-        ckpt_dir=str(folder / "models"),
+        ckpt_dir=str(plan.fold_dir(fold) / "models"),
         run_name=f"{Path(root).name}-fold{fold}",
         **overrides,
-        **(plan.settings or {}),
+        **((plan.settings or {}) if settings else {}),
     )
 
 
@@ -184,21 +227,25 @@ def _run(workflow: ConfigWorkflow) -> None:
     workflow.finalize()
 
 
-def _tracking_settings(plan: CrossValidation) -> dict[str, str]:
-    """Return where the bundle's runs are recorded, from its configuration and the user's settings."""
-    parser = _workflow(plan, 0, "train.json", output_dir="").parser
+def _free_memory() -> None:
+    """Let go of networks, which handlers and engines hold in circles."""
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
+def _tracking_settings(plan: CrossValidation) -> dict[str, str] | None:
+    """Return where the bundle's runs are recorded, from its configuration and the user's; None if they are not."""
+    parser = _workflow(plan, 0).parser
+    if not parser.get_parsed_content("tracking"):
+        return None
     return {name: str(parser.get_parsed_content(name)) for name in ("tracking_uri", "experiment_name")}
-
-
-def _scores_file(plan: CrossValidation, fold: int) -> Path:
-    return plan.fold_dir(fold) / SCORES
 
 
 def _join(plan: CrossValidation, num_folds: int) -> dict[str, Any]:
     """Join the results of all folds that are done."""
     output = Path(plan.output)
-    done = [fold for fold in range(num_folds) if _scores_file(plan, fold).exists()]
-    scores = {fold: read_scores(_scores_file(plan, fold)) for fold in done}
+    done = [fold for fold in range(num_folds) if plan.scores_file(fold).exists()]
+    scores = {fold: read_scores(plan.scores_file(fold)) for fold in done}
     joined = FoldScores.joined(scores.values())
     write_scores(output / SCORES, joined)
     write_table(output / TABLE, per_bone_table(joined.dice, joined.image_names))

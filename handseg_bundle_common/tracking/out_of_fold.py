@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONE_NAMES, BONES
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.files import write_atomically
+from handseg_bundle_common.files import open_csv, write_atomically, write_csv
+from handseg_bundle_common.formats.rle import SubmissionWriter, read_submission
 
 _DELETE = "delete it and run the fold again"
 
@@ -51,7 +52,7 @@ class FoldScores:
 
 def write_scores(path: str | PathLike[str], scores: FoldScores) -> None:
     """Write a CSV with one row an image and one column a bone; NaN stays empty."""
-    with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with write_csv(path) as file:
         writer = csv.writer(file)
         writer.writerow(["image_name", *BONE_NAMES])
         for name, values in zip(scores.image_names, scores.dice.tolist(), strict=True):
@@ -65,7 +66,7 @@ def read_scores(path: str | PathLike[str]) -> FoldScores:
         HandsegInputError: the file is missing or of another layout.
     """
     try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
+        with open_csv(path) as file:
             header, *rows = csv.reader(file)
         dice = np.array([[float(value or "nan") for value in values] for _, *values in rows], np.float64)
         scores = FoldScores([name for name, *_ in rows], dice.reshape(len(rows), len(BONE_NAMES)))
@@ -76,23 +77,16 @@ def read_scores(path: str | PathLike[str]) -> FoldScores:
     return scores
 
 
-def join_submissions(parts: Sequence[Path], path: str | PathLike[str]) -> None:
-    """Write the rows of several submission CSVs into one, row by row.
+def join_submissions(parts: Iterable[Path], path: str | PathLike[str]) -> None:
+    """Write the images of several submission CSVs into one.
 
     Raises:
-        HandsegInputError: a part cannot be read or the file cannot be written.
+        HandsegInputError: a part cannot be read, two parts hold the same image, or the file cannot be written.
     """
-    with write_atomically(path) as temporary, temporary.open("wb") as joined:
-        for number, part in enumerate(parts):
-            try:
-                lines = part.open("rb")
-            except OSError as error:
-                raise HandsegInputError(part, f"cannot be read ({error.strerror})", _DELETE) from error
-            with lines:
-                header = lines.readline()
-                if number == 0:
-                    joined.write(header)
-                joined.writelines(lines)
+    with SubmissionWriter(path) as joined:
+        for part in parts:
+            for image_name, codes in read_submission(part).items():
+                joined.write_codes(image_name, list(codes.values()))
 
 
 def summarise(folds: Mapping[int, FoldScores]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from os import PathLike
@@ -11,6 +12,8 @@ from types import TracebackType
 from typing import Any
 
 from handseg_bundle_common.files import make_folder, read_json, write_atomically
+
+logger = logging.getLogger(__name__)
 
 _RUN_FILE = "mlflow_run.json"
 _SQLITE = "sqlite:///"
@@ -53,14 +56,12 @@ class ParentRun:
             make_folder(Path(uri.removeprefix(_SQLITE)).parent)
         client = MlflowClient(uri)
         path = Path(output, _RUN_FILE)
-        if path.exists():
-            run_id = str(read_json(path, "delete it; the folds then continue under a new run")["run_id"])
-            client.update_run(run_id, status="RUNNING")
-            return cls(client, run_id)
-        name = f"cross-validation-{Path(output).absolute().name}"
-        run_id = _create_run(client, tracking["experiment_name"], name, parameters)
-        with write_atomically(path) as temporary:
-            temporary.write_text(json.dumps({"run_id": run_id}) + "\n", encoding="utf-8")
+        run_id = _earlier_run(client, path)
+        if run_id is None:
+            name = f"cross-validation-{Path(output).absolute().name}"
+            run_id = _create_run(client, tracking["experiment_name"], name, parameters)
+            with write_atomically(path) as temporary:
+                temporary.write_text(json.dumps({"run_id": run_id}) + "\n", encoding="utf-8")
         return cls(client, run_id)
 
     def __enter__(self) -> ParentRun:
@@ -82,6 +83,20 @@ class ParentRun:
             self._client.log_metric(self.run_id, name, float(value))
         for path in files:
             self._client.log_artifact(self.run_id, str(path))
+
+
+def _earlier_run(client: Any, path: Path) -> str | None:
+    """Reopen the run that a file names; None if there is no file, or MLflow does not know the run."""
+    if not path.exists():
+        return None
+    document = read_json(path, "remove it to log to a new MLflow run")
+    run_id = document.get("run_id") if isinstance(document, dict) else None
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    if not client.search_runs(experiments, f"attributes.run_id = '{run_id}'"):
+        logger.warning("MLflow has no run %s of %s, logging to a new one", run_id, path)
+        return None
+    client.update_run(run_id, status="RUNNING")
+    return str(run_id)
 
 
 def _create_run(client: Any, experiment_name: str, run_name: str, parameters: Mapping[str, Any]) -> str:

@@ -113,5 +113,6 @@ def stored_contrast_limits(stored: StoredRadiograph) -> tuple[float, float]:
 def stretch(image: NDArray[np.float32], limits: tuple[float, float]) -> NDArray[np.float32]:
     """Stretch the grey levels between the limits to 0..1 and clip those beyond."""
     low, high = limits
-    stretched: NDArray[np.float32] = np.clip((image - np.float32(low)) / np.float32(max(high - low, 1e-6)), 0, 1)
-    return stretched
+    stretched: NDArray[np.float32] = image - np.float32(low)
+    stretched *= np.float32(1 / max(high - low, 1e-6))
+    return np.clip(stretched, 0, 1, out=stretched)

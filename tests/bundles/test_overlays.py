@@ -26,7 +26,14 @@ SMALL = {
     "max_epochs": 1,
     "device": "cpu",
 }
-SETTINGS = {"image_size": 64, "model_name": "efficientnet-b0", "in_channels": 1, "decoder_channels": 32}
+SETTINGS = {
+    "image_size": 64,
+    "window_size": None,
+    "overlap": 0.25,
+    "model_name": "efficientnet-b0",
+    "in_channels": 1,
+    "decoder_channels": 32,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +49,10 @@ def configs(repository):
 
 @pytest.fixture(scope="module")
 def imagenet(tmp_path_factory):
-    """A classifier of colour images, in place of published weights, and its file."""
+    """The reference's classifier of colour images, in place of published weights, and its file."""
     torch.manual_seed(0)
-    classifier = EfficientNetBN("efficientnet-b0", pretrained=False)
-    path = tmp_path_factory.mktemp("imagenet") / "efficientnet-b0.pth"
+    classifier = EfficientNetBN("efficientnet-b7", pretrained=False)
+    path = tmp_path_factory.mktemp("imagenet") / "efficientnet-b7.pth"
     torch.save(classifier.state_dict(), path)
     return classifier, str(path)
 
@@ -110,12 +117,17 @@ def test_overlays_replace_ids_of_train_and_add_only_what_they_use(configs, name)
 class TestReference:
     """EfficientNet-b7 from ImageNet at 1024 px, binary cross-entropy only."""
 
-    def test_two_steps_from_imagenet_weights(self, configs, imagenet, tmp_path):
+    def test_two_steps_of_the_whole_network_from_imagenet_weights(self, configs, imagenet, tmp_path):
+        """The recipe itself, but for size and accumulation: six windows are too few for two steps of eight."""
         classifier, path = imagenet
-        workflow = _train(configs, ["reference.json"], tmp_path, pretrained_path=path)
+        workflow = _train(configs, ["reference.json"], tmp_path, model_name="efficientnet-b7", pretrained_path=path)
         assert workflow.steps == [0.005, 0.005]
         stored = torch.load(tmp_path / "models" / "model.pt", weights_only=True)
-        assert stored["settings"] == SETTINGS | {"in_channels": 3, "decoder_channels": 128}
+        assert stored["settings"] == SETTINGS | {
+            "model_name": "efficientnet-b7",
+            "in_channels": 3,
+            "decoder_channels": 128,
+        }
         stem = stored["model"]["encoder._conv_stem.weight"]
         # AdamW moves a weight by at most the learning rate a step.
         torch.testing.assert_close(stem, classifier._conv_stem.weight.detach(), rtol=0.001, atol=0.0101)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 
 import pytest
 import torch
 from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
+
+from handseg_bundle_common.datasets import read_folds, sample_folds, write_folds
+from handseg_bundle_common.errors import input_error_message
 
 # Three batches an epoch and two to a step of the optimiser; connections dropped at random.
 SETTINGS = {
@@ -31,9 +35,7 @@ def _train(repository, folder, *, interrupt=False, **overrides):
         config_file=[str(configs / "train.json"), str(configs / "no_tracking.json")],
         logging_file=False,
         workflow_type="train",
-        ckpt_dir=str(folder / "models"),
-        output_dir=str(folder / "output"),
-        **(SETTINGS | overrides),
+        **({"ckpt_dir": str(folder / "models"), "output_dir": str(folder / "output")} | SETTINGS | overrides),
     )
     workflow.initialize()
     if interrupt:
@@ -67,8 +69,36 @@ def test_a_resumed_training_equals_an_uninterrupted_one(repository, tmp_path, un
     found, expected = (
         torch.load(folder / "models" / "checkpoint.pt", weights_only=True) for folder in (tmp_path, uninterrupted)
     )
-    for name in ("network", "optimizer", "sampler", "best_weights", "trainer"):
+    for name in ("network", "optimizer", "best_weights", "trainer"):
         torch.testing.assert_close(found[name], expected[name], rtol=0, atol=0)
-    assert found["lr_scheduler"] == expected["lr_scheduler"]
+    for name in ("lr_scheduler", "sampler", "settings"):
+        assert found[name] == expected[name]
     assert _metrics(tmp_path) == _metrics(uninterrupted)
     assert [row["epoch"] for row in _metrics(tmp_path)] == ["1", "2"]
+
+
+def _refusal(repository, started, output, **overrides):
+    """Return the sentence with which a training does not continue, having left its checkpoint alone."""
+    checkpoint = started / "models" / "checkpoint.pt"
+    before = hashlib.sha256(checkpoint.read_bytes()).digest()
+    with pytest.raises(Exception) as caught:
+        _train(repository, output, resume=True, ckpt_dir=str(started / "models"), **overrides)
+    assert hashlib.sha256(checkpoint.read_bytes()).digest() == before
+    return input_error_message(caught.value)
+
+
+def test_another_fold_and_other_settings_are_refused(repository, tmp_path, uninterrupted):
+    other = {"fold": 1, "image_size": 96, "window_size": 64, "accumulation_steps": 3, "max_epochs": 3}
+    assert _refusal(repository, uninterrupted, tmp_path, **other) == (
+        "resume: the training was started with fold 0 instead of 1, image_size 64 instead of 96, "
+        "window_size None instead of 64, accumulation_steps 2 instead of 3; "
+        "give data and settings as at the start, or start anew."
+    )
+
+
+def test_as_many_patients_of_another_file_of_folds_are_refused(repository, tmp_path, uninterrupted):
+    first, second, *others = read_folds(sample_folds())
+    write_folds(tmp_path / "folds.json", [second, first, *others])
+    message = _refusal(repository, uninterrupted, tmp_path, folds=str(tmp_path / "folds.json"), max_epochs=3)
+    assert message.startswith("resume: the training was started with data_digest ")
+    assert "images" not in message

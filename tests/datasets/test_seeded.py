@@ -104,6 +104,36 @@ def test_a_training_of_other_settings_is_not_continued(other, expected):
         other.load_state_dict(_sampler().state_dict())
 
 
+def _items(folder, patients="abc", **extra):
+    return [{"image": f"{folder}/{name}/1.png", "image_name": "1.png", "patient": name, **extra} for name in patients]
+
+
+def _state_of(items):
+    return SeededBatchSampler(SeededDataset(items, None), 1).state_dict()
+
+
+def test_as_many_images_of_other_patients_are_other_data():
+    state = _state_of(_items("/data"))
+    for patients in ("abd", "acb"):
+        other = SeededBatchSampler(SeededDataset(_items("/data", patients), None), 1)
+        expected = f"started with data_digest {state['data_digest']} instead of {other.data_digest};"
+        with pytest.raises(HandsegInputError, match=expected):
+            other.load_state_dict(state)
+
+
+def test_data_may_move_and_gain_other_keys():
+    assert _state_of(_items("/data")) == _state_of(_items("/elsewhere", label="/elsewhere/1.json"))
+    assert _state_of([{"image": "/a/\u00e9.png"}]) == _state_of([{"image": "/b/e\u0301.png", "label": "/b/e.png"}])
+    assert _state_of([{"image": "/a/1.png"}]) != _state_of([{"image": "/a/2.png"}])
+
+
+@pytest.mark.parametrize(
+    "items", [[0, 1], [{"image": torch.zeros(1)}, {}], np.zeros(2)], ids=["numbers", "images", "array"]
+)
+def test_items_without_names_count_only(items):
+    assert _state_of(items)["images"] == 2
+
+
 def test_the_epoch_is_taken_over():
     sampler, resumed = _sampler(), _sampler()
     sampler.set_epoch(5)
@@ -192,8 +222,13 @@ def _next_draws(draws, images):
 
 @pytest.mark.parametrize(
     ("workers", "processes", "options"),
-    [(1, 1, {}), (2, 1, {"persistent_workers": True, "prefetch_factor": 3}), (0, 3, {})],
-    ids=["one worker", "persistent prefetching workers", "three processes"],
+    [
+        (1, 1, {}),
+        (2, 1, {"persistent_workers": True, "prefetch_factor": 3}),
+        (1, 1, {"persistent_workers": True, "multiprocessing_context": "spawn"}),
+        (0, 3, {}),
+    ],
+    ids=["one worker", "persistent prefetching workers", "one spawned worker", "three processes"],
 )
 def test_windows_do_not_depend_on_workers_and_processes(sample_data, workers, processes, options):
     noise = [training_transforms(16), RandShiftIntensityd("image", offsets=0.5, prob=1.0)]

@@ -16,7 +16,7 @@ from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.datasets.seeded import SeededBatchSampler, SeededDataset
 from handseg_bundle_common.engine import BestWeights, GradientClipping, SeededEpochs, TrainingCheckpoint
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.weights import load_weights, save_checkpoint, save_weights
+from handseg_bundle_common.weights import load_checkpoint, load_weights, save_checkpoint, save_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(cuda|CUDA|GradScaler|lr_scheduler.step)")
 
@@ -40,7 +40,7 @@ def _network(seed=0):
     return torch.nn.Conv2d(1, NUM_BONES, 1)
 
 
-def _trainer(path, max_epochs, *, resume, num_workers=0, images=5):
+def _trainer(path, max_epochs, *, resume, num_workers=0, images=5, settings=None):
     """Three batches an epoch and two to a step of the optimiser, with everything that has a state or is random."""
     torch.manual_seed(1)
     data = [{"image": torch.randn(1, 4, 4), "label": torch.randn(NUM_BONES, 4, 4)} for _ in range(images)]
@@ -66,7 +66,7 @@ def _trainer(path, max_epochs, *, resume, num_workers=0, images=5):
             SeededEpochs(sampler),
             GradientClipping(optimizer, 0.5),
             LrScheduleHandler(scheduler, print_lr=False, epoch_level=False),
-            TrainingCheckpoint(str(path), objects, resume=resume),
+            TrainingCheckpoint(str(path), objects, resume=resume, settings=settings),
         ],
         decollate=False,
     )
@@ -81,6 +81,7 @@ def _train(*args, **options):
 
 
 def _assert_identical(found, expected):
+    assert found.pop("sampler") == expected.pop("sampler")
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
@@ -125,6 +126,25 @@ def test_resume_on_other_data_is_refused(tmp_path):
         _train(tmp_path / "a.pt", 2, resume=True, images=6)
 
 
+def test_resume_with_other_settings_is_refused_in_one_sentence(tmp_path):
+    _train(tmp_path / "a.pt", 1, resume=False, settings={"fold": 0, "image_size": 512, "window_size": None})
+    with pytest.raises(HandsegInputError) as caught:
+        _train(tmp_path / "a.pt", 2, resume=True, settings={"fold": 1, "image_size": 512, "window_size": 256})
+    assert str(caught.value) == (
+        "resume: the training was started with fold 0 instead of 1, window_size None instead of 256; "
+        "give data and settings as at the start, or start anew."
+    )
+
+
+def test_a_checkpoint_that_does_not_tell_its_settings_is_refused(tmp_path):
+    _train(tmp_path / "a.pt", 1, resume=False)
+    states = load_checkpoint(tmp_path / "a.pt")
+    del states["settings"]
+    save_checkpoint(tmp_path / "a.pt", states)
+    with pytest.raises(HandsegInputError, match=r"holds no settings to continue from; name the checkpoint\.pt that a"):
+        _train(tmp_path / "a.pt", 2, resume=True)
+
+
 def test_only_a_new_maximum_replaces_the_best_weights(tmp_path):
     network, path = _network(), tmp_path / "model.pt"
     best = BestWeights(network, str(path))
@@ -150,7 +170,8 @@ def test_a_resumed_best_is_not_replaced_by_worse_weights(tmp_path):
 def test_a_checkpoint_of_other_classes_is_refused(tmp_path):
     states = {name: {} for name in ("optimizer", "lr_scheduler", "sampler")}
     network = torch.nn.Conv2d(1, 3, 1).state_dict()
-    save_checkpoint(tmp_path / "other.pt", {"network": network, **states, "trainer": {"epoch": 1, "iteration": 3}})
+    counters = {"epoch": 1, "iteration": 3}
+    save_checkpoint(tmp_path / "other.pt", {"network": network, **states, "settings": {}, "trainer": counters})
     with pytest.raises(HandsegInputError, match="another network than this training has"):
         _train(tmp_path / "other.pt", 2, resume=True)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats import stored
@@ -122,6 +123,70 @@ def test_size_comes_from_the_header_alone(tmp_path: Path) -> None:
     assert read_size(path) == (50, 70)
     with pytest.raises(HandsegInputError, match=r"x\.nii\.gz: cannot be read as NIfTI"):
         read_radiograph(path)
+
+
+# Where the columns and rows of a radiograph point to in the world (right, anterior, superior) on a display.
+TO_LEFT, TO_POSTERIOR, TO_INFERIOR = np.diag([-1.0, -1.0, -1.0])
+VIEWS = {
+    "axial": (TO_LEFT, TO_POSTERIOR),
+    "coronal": (TO_LEFT, TO_INFERIOR),
+    "sagittal": (TO_POSTERIOR, TO_INFERIOR),
+}
+# How programs lay out the same array (column, row), of which the affine follows.
+LAYOUTS = {
+    "as displayed": lambda array: array,
+    "rows from below": lambda array: array[:, ::-1],
+    "columns from the right": lambda array: array[::-1],
+    "turned": lambda array: array[::-1, ::-1],
+    "rows before columns": lambda array: array.T,
+    "rows before columns, turned": lambda array: array.T[::-1, ::-1],
+}
+
+
+@pytest.mark.parametrize("form", ["sform", "qform"])
+@pytest.mark.parametrize("tilt", [0, 20], ids=["straight", "oblique"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("view", VIEWS)
+def test_affine_tells_how_the_picture_is_displayed(
+    tmp_path: Path, view: str, layout: str, tilt: float, form: str
+) -> None:
+    columns, rows = Rotation.from_euler("xyz", [tilt, 0, tilt], degrees=True).apply(VIEWS[view])
+    # Where every pixel (column, row) lies in the world; the affine is read off two neighbours.
+    world = np.array([[(30, 40, 50) + 0.2 * x * columns + 0.2 * y * rows for y in range(5)] for x in range(7)])
+    places = np.stack([LAYOUTS[layout](world[..., axis]) for axis in range(3)], axis=-1)
+    first, second = places[1, 0] - places[0, 0], places[0, 1] - places[0, 0]
+    affine = np.eye(4)
+    affine[:3] = np.column_stack([first, second, np.cross(first, second) / 0.2, places[0, 0]])
+    image = nib.Nifti1Image(LAYOUTS[layout](GREY_8.T)[..., None], None)
+    (image.set_sform if form == "sform" else image.set_qform)(affine, code=1)
+    nib.save(image, tmp_path / "x.nii")
+    np.testing.assert_array_equal(read_stored(tmp_path / "x.nii").levels, GREY_8)
+    assert read_size(tmp_path / "x.nii") == (5, 7)
+
+
+def test_dcm2niix_without_orientation_turns_the_rows(tmp_path: Path) -> None:
+    """The header is that of version 1.0.20260724 for a computed radiograph, whose DICOM file has no orientation."""
+    image = nib.Nifti1Image(GREY_8.T[:, ::-1, None], None)
+    for row, values in (("srow_x", [1, 0, 0, 0]), ("srow_y", [0, 1, 0, -4]), ("srow_z", [0, 0, 1, 0])):
+        image.header[row] = values
+    nib.save(image, tmp_path / "x.nii")
+    np.testing.assert_array_equal(read_stored(tmp_path / "x.nii").levels, GREY_8)
+
+
+@pytest.mark.parametrize("diagonal", [(1, 1, 1, 1), (0.2, 0.2, 1, 1), (0, 0, 0, 1), (np.nan, 1, 1, 1)])
+def test_affine_that_says_nothing_leaves_columns_before_rows(tmp_path: Path, diagonal: tuple[float, ...]) -> None:
+    """MONAI and many scripts write an identity for pictures whose rows come from above."""
+    image = nib.Nifti1Image(GREY_8.T, None)
+    image.header.set_sform(np.diag(diagonal), code=2)
+    nib.save(image, tmp_path / "x.nii")
+    np.testing.assert_array_equal(read_stored(tmp_path / "x.nii").levels, GREY_8)
+
+
+def test_crop_of_a_picture_in_pixels_stays_as_it_is(tmp_path: Path) -> None:
+    affine = np.eye(4)
+    affine[:2, 3] = 30, 40
+    nib.save(nib.Nifti1Image(GREY_8.T, affine), tmp_path / "x.nii")
+    np.testing.assert_array_equal(read_stored(tmp_path / "x.nii").levels, GREY_8)
 
 
 AGAIN = "save it again as NIfTI of one slice with 8 or 16 unsigned bits"

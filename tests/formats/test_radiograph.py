@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
+from handseg_bundle_common.anatomy import Side
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats import stored
 from handseg_bundle_common.formats.radiograph import (
@@ -23,6 +24,7 @@ from handseg_bundle_common.formats.radiograph import (
     read_radiograph,
     read_size,
     read_stored,
+    side_of_name,
     write_radiograph,
 )
 
@@ -236,6 +238,15 @@ def test_inverted_hand_is_turned_and_named(tmp_path: Path, sample_data: Path, ca
     np.testing.assert_allclose(dark, 1 - read_radiograph(path), atol=1e-6)
 
 
+def test_inverted_hand_is_named_once(tmp_path: Path, sample_data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Image.open(sample_data / "DCM" / "sim0001" / "sim0001_L.png") as picture:
+        for name in ("x.png", "y.png"):
+            Image.fromarray(255 - np.asarray(picture)).save(tmp_path / name)
+    for name in ("x.png", "y.png", "x.png", "y.png"):
+        read_radiograph(tmp_path / name)
+    assert [Path(record.message.split(": ")[0]).name for record in caplog.records] == ["x.png", "y.png"]
+
+
 @pytest.mark.parametrize(
     ("name", "stem"),
     [
@@ -258,6 +269,49 @@ def test_name_with_suffix(name: str, stem: str) -> None:
 def test_name_without_suffix(name: str, stem: str) -> None:
     assert not has_radiograph_suffix(name)
     assert radiograph_stem(name) == stem
+
+
+PART = st.text("abcxyz0189", min_size=2, max_size=6)
+SEPARATOR = st.sampled_from("_-. ")
+MARK = st.sampled_from(["L", "l", "R", "r", "left", "Left", "RIGHT"])
+SUFFIX = st.sampled_from([*SUFFIXES, ".PNG", ".dcm"])
+
+
+@given(PART, MARK, SUFFIX)
+def test_side_before_the_suffix(part: str, mark: str, suffix: str) -> None:
+    assert side_of_name(f"{part}_{mark}{suffix}") == mark[0].upper()
+
+
+@given(PART, MARK, SEPARATOR, PART, SUFFIX)
+def test_side_between_separators(first: str, mark: str, separator: str, second: str, suffix: str) -> None:
+    assert side_of_name(f"{first}_{mark}{separator}{second}{suffix}") == mark[0].upper()
+
+
+@given(PART, MARK, MARK, SUFFIX)
+def test_two_sides_tell_only_what_they_agree_on(part: str, one: str, two: str, suffix: str) -> None:
+    sides = {one[0].upper(), two[0].upper()}
+    expected = sides.pop() if len(sides) == 1 else None
+    assert side_of_name(f"{part}_{one}_{two}{suffix}") == expected
+
+
+@given(st.lists(PART, min_size=1, max_size=3), SEPARATOR, SUFFIX)
+def test_name_without_side_tells_nothing(parts: list[str], separator: str, suffix: str) -> None:
+    assert side_of_name(separator.join(parts) + suffix) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("L.png", "R_01.png", "handL.png", "hand_Lat.png", "hand_LR.png", "hand_1L.png", "l_/hand.png", "x_L/1.png"),
+        *("J. R. Smith 2.png", "ward-l-07.png", "hand.L.png", "hand-right.png", "a R.png"),
+    ],
+)
+def test_letter_in_another_place_tells_nothing(name: str) -> None:
+    assert side_of_name(name) is None
+
+
+def test_side_of_a_path_is_that_of_its_last_part() -> None:
+    assert side_of_name(Path("set_L", "hand_R.nii.gz")) is Side.RIGHT
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1)])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.formats.radiograph import StoredRadiograph, write_radiograph
+from handseg_bundle_common.formats.radiograph import StoredRadiograph, read_radiograph, write_radiograph
 from handseg_bundle_common.formats.tiles import TileCache, TiledRadiograph, write_tiles
 
 CONTRAST = (0.1, 0.9)
@@ -114,9 +116,32 @@ def test_a_changed_radiograph_is_cut_anew(radiograph: Path, tmp_path: Path) -> N
     before = cache.radiograph(radiograph).grey(*whole)
     write_radiograph(radiograph, np.zeros((1, 300, 280), np.float32), bits=8)
     os.utime(radiograph, ns=(0, 0))
-    after = cache.radiograph(radiograph).grey(*whole)
+    after = cache.radiograph(radiograph)
     assert before.any()
-    assert not after.any()
+    assert not after.grey(*whole).any()
+    assert [after.path] == list((tmp_path / "cache").iterdir())
+
+
+def test_two_that_cut_the_same_radiograph_at_once_both_get_it_whole(radiograph: Path, tmp_path: Path) -> None:
+    both_have_read = Barrier(2, timeout=20)
+
+    def limits(stored: StoredRadiograph) -> tuple[float, float]:
+        both_have_read.wait()
+        return CONTRAST
+
+    def whole(cache: TileCache) -> np.ndarray:
+        return cache.radiograph(radiograph).grey(slice(0, 300), slice(0, 280))
+
+    with ThreadPoolExecutor(2) as pool:
+        pictures = list(pool.map(whole, [TileCache(tmp_path / "cache", limits) for _ in range(2)]))
+    for picture in pictures:
+        np.testing.assert_array_equal(picture, read_radiograph(radiograph)[0])
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_named(radiograph: Path) -> None:
+    with pytest.raises(HandsegInputError, match=r"hand\.png.*cannot be written .*; choose a folder"):
+        TileCache(radiograph / "cache", _limits).radiograph(radiograph)
 
 
 def test_a_damaged_file_is_written_again(radiograph: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,11 @@ def test_wrong_shapes_are_refused(scores: np.ndarray) -> None:
         per_bone_table(scores[:, 1:])
     with pytest.raises(ValueError, match="names"):
         per_bone_table(scores, ["a"])
+
+
+def test_image_names_that_are_not_unicode_keep_their_bytes(scores: np.ndarray, tmp_path: Path) -> None:
+    write_table(tmp_path / "dice.csv", per_bone_table(scores, [os.fsdecode(b"h\xff.png")] * 5))
+    assert b",h\xff.png\n" in (tmp_path / "dice.csv").read_bytes()
 
 
 def test_csv_reads_back(scores: np.ndarray, tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -17,6 +20,7 @@ from handseg_bundle_common.formats.radiograph import read_size
 from handseg_bundle_common.formats.rle import decode_rle, read_submission
 from handseg_bundle_common.tracking import CrossValidation, cross_validate, cross_validation, summary_text
 from handseg_bundle_common.tracking.out_of_fold import read_scores
+from handseg_bundle_common.tracking.parent_run import ParentRun
 
 SMALL = {"image_size": 64, "max_epochs": 1, "batch_size": 4, "num_workers": 0, "device": "cpu", "threshold": 0.3}
 
@@ -112,15 +116,62 @@ def test_other_settings_do_not_mix_with_earlier_folds(plan, summary):
         cross_validate(other)
 
 
+def test_changed_labels_do_not_mix_with_earlier_folds(plan, summary, tmp_path):
+    data = shutil.copytree(plan.data_dir, tmp_path / "data")
+    label = data / "outputs_json" / "sim0001" / "sim0001_L.json"
+    label.write_text(label.read_text() + " ")
+    other = CrossValidation(plan.bundle, data, plan.folds, plan.output, settings=plan.settings)
+    with pytest.raises(HandsegInputError, match="cross-validation with other data_dir, data"):
+        cross_validate(other)
+
+
 @pytest.mark.parametrize(
-    ("settings", "only", "message"),
+    ("changes", "only", "message"),
     [
-        ({"fold": 1}, None, "fold: is set by the cross-validation itself"),
+        ({"settings": {"fold": 1}}, None, "fold: is set by the cross-validation itself"),
+        ({"settings": {"image_sise": 64}}, None, "image_sise: is no id of the bundle; did you mean image_size"),
+        ({"configs": ["nowhere.json"]}, None, "nowhere.json: is not there"),
+        ({"data_dir": "nowhere"}, None, "nowhere"),
         ({}, [2], "has no fold 2; choose 0 to 1"),
     ],
+    ids=["reserved", "misspelt", "no configuration", "no data", "no fold"],
 )
-def test_impossible_wishes(plan, tmp_path, settings, only, message):
-    wish = CrossValidation(plan.bundle, plan.data_dir, plan.folds, tmp_path / "out", settings=settings)
+def test_impossible_wishes_leave_nothing_behind(plan, tmp_path, changes, only, message):
+    wish = replace(plan, output=tmp_path / "out", **changes)
     with pytest.raises(HandsegInputError, match=message):
         cross_validate(wish, only)
     assert not (tmp_path / "out").exists()
+
+
+def test_recipes_do_not_decide_which_weights_are_evaluated(plan, repository):
+    """The fine-tuning recipe puts its own weights into the network; the evaluation must load those of the fold."""
+    recipe = repository / "bundles" / "effisegnet" / "configs" / "finetune.json"
+    workflow = cross_validation._workflow(replace(plan, configs=[recipe]), 1, is_evaluation=True, output_dir="")
+    assert workflow.parser["network"]["path"] == "@weights"
+    assert workflow.parser.get_parsed_content("weights") == str(plan.fold_dir(1) / "models" / "model.pt")
+
+
+def test_images_of_one_name_in_several_folds_are_told_apart(plan, sample_data, tmp_path):
+    data = tmp_path / "data"
+    for item in data_list(sample_data):
+        for kind, key in (("DCM", "image"), ("outputs_json", "label")):
+            source = Path(item[key])
+            target = data / kind / item["patient"] / source.name.replace(item["patient"], "hand")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+    wish = replace(plan, data_dir=data, output=tmp_path / "out", tracking=False)
+    cross_validate(wish)
+    names = set(read_submission(tmp_path / "out" / "predictions.csv"))
+    assert names == {f"{item['patient']}/hand_{side}.png" for item in data_list(sample_data) for side in "LR"}
+
+
+def test_a_lost_parent_run_is_replaced(tmp_path, caplog):
+    tracking = {"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment_name": "handseg"}
+    with ParentRun.of(tmp_path, tracking, {"bundle": "effisegnet"}) as first:
+        pass
+    with ParentRun.of(tmp_path, tracking, {}) as again:
+        assert again.run_id == first.run_id
+    elsewhere = {**tracking, "tracking_uri": f"sqlite:///{tmp_path}/other.db"}
+    with ParentRun.of(tmp_path, elsewhere, {}) as other:
+        assert other.run_id != first.run_id
+    assert "logging to a new one" in caplog.text

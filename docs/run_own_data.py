@@ -1,0 +1,88 @@
+"""Run the commands of docs/own-data.md as they stand, on simulated hands in a folder with a foreign name.
+
+    python docs/run_own_data.py
+
+Only names, sizes and numbers of epochs are changed, so that everything takes minutes on a CPU. Faults are planted
+first, and `check-data` must refuse them; with the faults mended, every command must succeed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+PAGE = REPOSITORY / "docs" / "own-data.md"
+SMALL = "--max_epochs 2 --batch_size 2 --num_workers 0"
+
+
+def commands(data: Path, test: Path, runs: Path) -> Iterator[str]:
+    """Yield the commands of the page with other names and small sizes."""
+    text = PAGE.read_text(encoding="utf-8")
+    for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL):
+        for line in re.sub(r"\\\n\s*", "", block).splitlines():
+            command = re.sub(r"\bmy_data\b", shlex.quote(str(data)), line)
+            command = re.sub(r"\bmy_test\b", shlex.quote(str(test)), command)
+            command = re.sub(r"\b(runs/|my_folds\.json|predictions\b|cache\b(?!_))", rf"{runs}/\1", command)
+            if "training" in line or "cross-validate" in line:
+                command = f"{command} {_small(line)}".replace("--max_epochs 30", "")
+                command = command.replace("--image_size 2048 --window_size 1024", "--image_size 256 --window_size 128")
+            if command:
+                yield command
+
+
+def _small(line: str) -> str:
+    size = "" if "--window_size" in line else "--image_size 96"
+    database = "" if "no_tracking" in line else "--tracking_uri sqlite:///{runs}/mlflow.db"
+    epochs = SMALL.replace("2", "3", 1) if "--resume" in line else SMALL
+    return f"{size} {epochs} {database}"
+
+
+def plant_faults(data: Path) -> None:
+    """Exchange two bones, forget one, name one wrongly, truncate a picture and lose another."""
+    labels = [data / "outputs_json" / f"sim{n:04d}" / f"sim{n:04d}_L.json" for n in (1, 2, 3)]
+    exchange = {"Trapezium": "Trapezoid", "Trapezoid": "Trapezium"}
+    for path, names in zip(labels, (exchange, {"finger-6": None}, {"finger-1": "finger-20"}), strict=True):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        renamed = [entry | {"label": names.get(entry["label"], entry["label"])} for entry in document["annotations"]]
+        document["annotations"] = [entry for entry in renamed if entry["label"] is not None]
+        path.write_text(json.dumps(document), encoding="utf-8")
+    truncated = data / "DCM" / "sim0004" / "sim0004_R.png"
+    truncated.write_bytes(truncated.read_bytes()[:3000])
+    (data / "DCM" / "sim0005" / "sim0005_R.png").unlink()
+
+
+def run(command: str, expected: int = 0) -> None:
+    """Run a command in the repository and stop at an unexpected exit code."""
+    print(f"\n$ {command}", flush=True)
+    code = subprocess.run(command, shell=True, cwd=REPOSITORY, check=False).returncode  # noqa: S602  the page's own
+    if code != expected:
+        sys.exit(f"exit code {code} instead of {expected}: {command}")
+
+
+def main() -> None:
+    """Simulate, plant faults, check, mend, and run the page."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, test, runs = (Path(folder, name) for name in ("Röntgen Bilder", "new ones", "results"))
+        run(f"handseg simulate --count 20 --size 256 --seed 11 --output {shlex.quote(str(data))}")
+        run(f"handseg simulate --count 4 --size 256 --seed 12 --output {shlex.quote(str(runs / 'test'))}")
+        shutil.copytree(runs / "test" / "DCM", test)
+        mended = shutil.copytree(data, runs / "mended")
+        plant_faults(data)
+        check, *others = commands(data, test, runs)
+        run(check, expected=1)
+        shutil.rmtree(data)
+        shutil.copytree(mended, data)
+        for command in (check, *others):
+            run(command.format(runs=runs))
+
+
+if __name__ == "__main__":
+    main()
