@@ -79,6 +79,19 @@ NUM_BONES = len(BONES)
 BONE_NAMES: tuple[str, ...] = tuple(bone.name for bone in BONES)
 CHANNEL: dict[str, int] = {name: channel for channel, name in enumerate(BONE_NAMES)}
 
+# Where the bones of a posteroanterior right hand lie, (x, y) in channel order in hundredths of their root mean square
+# distance from their common centre, y pointing to the forearm: mean centroids of 240 simulated hands.
+MEAN_CENTROIDS: tuple[tuple[int, int], ...] = (
+    *((-103, -68), (-95, -34), (-79, 18)),
+    *((2, -147), (-6, -119), (-16, -73), (-33, 4)),
+    *((64, -136), (48, -107), (24, -59), (-8, 12)),
+    *((95, -102), (77, -76), (47, -36), (9, 24)),
+    *((107, -43), (90, -26), (63, -1), (22, 42)),
+    *((-57, 55), (-46, 56), (-31, 69), (-11, 72)),
+    *((-51, 81), (-33, 94), (-11, 90), (-8, 93)),
+    *((-50, 151), (-10, 166)),
+)
+
 # Pairs of which at least 2 % of one bone lies over the other on average in posteroanterior
 # radiographs, most covered first.
 OVERLAPPING_PAIRS: tuple[tuple[str, str], ...] = (

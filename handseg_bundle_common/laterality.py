@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handseg_bundle_common.anatomy import NUM_BONES, Side
-from handseg_bundle_common.formats.radiograph import has_radiograph_suffix, radiograph_stem
+from handseg_bundle_common.anatomy import MEAN_CENTROIDS, NUM_BONES, Side
+from handseg_bundle_common.formats.radiograph import side_of_name
 from handseg_bundle_common.masks import Packed, pack_masks
 
-_IN_NAME = re.compile(r"(?<=[_\-. ])(l|r|left|right)(?=[_\-. ]|$)", re.IGNORECASE)
-
-# Where the bones of a posteroanterior right hand lie, (x, y) in channel order in hundredths of their root mean square
-# distance from their common centre, y pointing to the forearm: mean centroids of 240 simulated hands.
-_RIGHT_HAND = (
-    *((-103, -68), (-95, -34), (-79, 18)),
-    *((2, -147), (-6, -119), (-16, -73), (-33, 4)),
-    *((64, -136), (48, -107), (24, -59), (-8, 12)),
-    *((95, -102), (77, -76), (47, -36), (9, 24)),
-    *((107, -43), (90, -26), (63, -1), (22, 42)),
-    *((-57, 55), (-46, 56), (-31, 69), (-11, 72)),
-    *((-51, 81), (-33, 94), (-11, 90), (-8, 93)),
-    *((-50, 151), (-10, 166)),
-)
 # Fewer bones can lie in any order by chance.
 _FEWEST_BONES = 5
 # A hand agrees with its side when it leaves at most this share of the middles' variance unexplained, while its mirror
@@ -65,7 +49,7 @@ def find_laterality(
     """Return the side of a hand by the first of DICOM tag, file name and geometry that tells.
 
     Args:
-        name: the radiograph's file name or path; see `side_of_name`.
+        name: the radiograph's file name or path; see `radiograph.side_of_name`.
         masks: predicted masks, packed (H, W) or (29, H, W), of a posteroanterior radiograph; see `side_of_masks`.
         dicom_tag: value of Image Laterality (0020,0062) or Laterality (0020,0060); only L and R tell.
     """
@@ -76,17 +60,6 @@ def find_laterality(
     if masks is not None and (side := side_of_masks(masks)) is not None:
         return Laterality(side, LateralitySource.GEOMETRY)
     return Laterality(None, None)
-
-
-def side_of_name(name: str | PathLike[str]) -> Side | None:
-    """Return the side that a file's name tells: L, R, left or right after `_`, `-`, `.` or a space.
-
-    The mark ends the name or is followed by another separator, case does not matter, and folders do not count. A name
-    with both sides tells neither.
-    """
-    stem = radiograph_stem(name) if has_radiograph_suffix(name) else Path(name).stem
-    sides = {Side(mark[0].upper()) for mark in _IN_NAME.findall(stem)}
-    return sides.pop() if len(sides) == 1 else None
 
 
 def side_of_masks(masks: Packed | NDArray[np.bool_]) -> Side | None:
@@ -108,7 +81,7 @@ def side_of_masks(masks: Packed | NDArray[np.bool_]) -> Side | None:
     is_there = ~np.isnan(places)
     if is_there.sum() < _FEWEST_BONES:
         return None
-    right_hand = np.array(_RIGHT_HAND) @ [1, 1j]
+    right_hand = np.array(MEAN_CENTROIDS) @ [1, 1j]
     hand = places[is_there]
     unexplained = {
         Side.RIGHT: _unexplained(hand, right_hand[is_there]),

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 
 from tqdm import tqdm
 
-from handseg_bundle_common.anatomy import Side
 from handseg_bundle_common.datasets.check_anatomy import order_faults, side_faults
-from handseg_bundle_common.datasets.check_areas import area_faults
+from handseg_bundle_common.datasets.check_areas import MIN_IMAGES, area_faults, size_faults
+from handseg_bundle_common.datasets.check_copies import copied_bones, copied_images, repeated_rings
 from handseg_bundle_common.datasets.check_faults import Fault, FaultKind, sorted_faults
-from handseg_bundle_common.datasets.check_polygons import nested_rings, points_outside, scan_polygons
+from handseg_bundle_common.datasets.check_polygons import nested_rings, points_outside, scale_faults, scan_polygons
 from handseg_bundle_common.datasets.lists import Item, Listing, list_files
 from handseg_bundle_common.datasets.moments import Moments, polygon_moments
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import read_json
 from handseg_bundle_common.formats.boostcamp import Annotations
-from handseg_bundle_common.formats.radiograph import radiograph_stem, read_stored
+from handseg_bundle_common.formats.radiograph import read_stored, side_of_name
 
 # Size (H, W), None for a picture that cannot be read, and the reasons why.
 _Picture = tuple[tuple[int, int] | None, list[Fault]]
@@ -32,11 +32,12 @@ _Picture = tuple[tuple[int, int] | None, list[Fault]]
 
 @dataclass(frozen=True)
 class _Hand:
-    """One image: its faults, and its bones as far as they can be measured."""
+    """One image: its faults, its usable rings, and its bones as far as they can be measured."""
 
     patient: str
     image: str
     faults: list[Fault]
+    annotations: Annotations
     bones: dict[str, Moments]
 
 
@@ -45,13 +46,13 @@ def check_data(data_dir: str | PathLike[str]) -> list[Fault]:
 
     Every image is decoded, because a truncated one shows only then; bones are measured by their polygons. Errors are
     what data lists, folds and loaders refuse. Warnings compare with anatomy and with the rest of the set, so each is
-    a reason to look, not a proof.
+    a reason to look, not a proof. A note says which comparison the set is too small for.
 
     Args:
         data_dir: folder in the layout of `data_list`.
 
     Returns:
-        The faults, errors first.
+        The faults, errors first, notes last.
 
     Raises:
         HandsegInputError: no image is found.
@@ -66,10 +67,12 @@ def check_data(data_dir: str | PathLike[str]) -> list[Fault]:
         _check_hand(listing.item(image), picture, labels.get(key))
         for (key, image), picture in bar(zip(images, pictures, strict=True), desc="checking polygons", delay=2)
     ]
+    copies = copied_images([(f"{hand.patient}/{hand.image}", hand.annotations) for hand in hands])
     odd = area_faults([{name: bone.area for name, bone in hand.bones.items()} for hand in hands])
-    faults = [*_layout_faults(listing), *_name_faults(hands)]
-    for hand, odd_areas in zip(hands, odd, strict=True):
-        faults += [replace(fault, patient=hand.patient, image=hand.image) for fault in (*hand.faults, *odd_areas)]
+    faults = [*_layout_faults(listing), *_name_faults(hands), *_unchecked(hands)]
+    for hand, *found in zip(hands, copies, odd, strict=True):
+        of_hand = chain(hand.faults, *found)
+        faults += [replace(fault, patient=hand.patient, image=hand.image) for fault in of_hand]
     return sorted_faults(faults)
 
 
@@ -81,17 +84,21 @@ def _check_hand(item: Item, picture: _Picture, label: Path | None) -> _Hand:
     measured = {name: polygon_moments(rings) for name, rings in outer.items()}
     bones = {name: moments for name, moments in measured.items() if moments}
     centroids = {name: moments.centroid for name, moments in bones.items()}
-    side = re.search("_([LR])$", radiograph_stem(item["image_name"]))
+    side = side_of_name(item["image_name"])
     faults = [
         *image_faults,
         *polygon_faults,
+        *repeated_rings(annotations),
         *nested_faults,
         *(Fault(FaultKind.ODD_AREA, "encloses no area", bone=name) for name in measured if name not in bones),
         *(points_outside(annotations, *size) if size else ()),
-        *(side_faults(centroids, Side(side[1])) if side else ()),
+        *(scale_faults(annotations, *size) if size else ()),
+        *(side_faults(centroids, side) if side else ()),
         *order_faults(centroids),
+        *size_faults({name: moments.area for name, moments in bones.items()}),
+        *copied_bones(bones),
     ]
-    return _Hand(item["patient"], item["image_name"], faults, bones)
+    return _Hand(item["patient"], item["image_name"], faults, annotations, bones)
 
 
 def _read_image(image: Path) -> _Picture:
@@ -142,3 +149,11 @@ def _name_faults(hands: Iterable[_Hand]) -> Iterator[Fault]:
         if names[hand.image] > 1:
             problem = f"{names[hand.image]} images have this name, which submissions tell images by"
             yield Fault(FaultKind.SAME_NAME, problem, hand.patient, hand.image)
+
+
+def _unchecked(hands: Iterable[_Hand]) -> Iterator[Fault]:
+    """Yield a note if too few images have bones for a comparison of their areas."""
+    measured = sum(bool(hand.bones) for hand in hands)
+    if measured < MIN_IMAGES:
+        problem = f"areas are compared in {MIN_IMAGES} or more images with polygons, and there are {measured}"
+        yield Fault(FaultKind.UNCHECKED_AREAS, problem)

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
-from handseg_bundle_common.anatomy import BONES, CHANNEL, Group, Side, bones_of
+from handseg_bundle_common.anatomy import BONES, CHANNEL, MEAN_CENTROIDS, Group, Side, bones_of
 from handseg_bundle_common.datasets.check_faults import Fault, FaultKind
 from handseg_bundle_common.datasets.moments import Vector
 
@@ -39,6 +40,14 @@ _COLUMNS = (
 # The ulnar direction is the mean over these pairs. They leave the carpals out, whose order is what annotators mistake.
 _ULNAR_PAIRS = (("finger-7", "finger-19"), ("finger-6", "finger-18"), ("finger-5", "finger-17"), ("Radius", "Ulna"))
 
+# Bones of the wrist and around it, whose places differ little from hand to hand.
+_WRIST = tuple(bone.name for group in (Group.METACARPALS, Group.CARPALS, Group.FOREARM) for bone in bones_of(group))
+# Fewer fit the mean hand by chance.
+_FEWEST_TO_FIT = 5
+# Taking bones for others must lessen the squares of their distances from the mean hand by so much a bone, in units of
+# `MEAN_CENTROIDS`: more than the pisiform's may, which overlaps the triquetrum and lies on any side of its centroid.
+_MIN_GAIN = 20.0
+
 # One exchange puts at most so many bones out of order; more need no search for it.
 _MOST_OF_AN_EXCHANGE = 8
 
@@ -54,12 +63,8 @@ def side_faults(centroids: Centroids, side: Side) -> list[Fault]:
         centroids: x, y by bone name.
         side: what the file name says.
     """
-    ulnar, proximal = _ulnar_direction(centroids), _proximal_direction(centroids)
-    if ulnar is None or proximal is None:
-        return []
-    turn = float(ulnar[0] * proximal[1] - ulnar[1] * proximal[0])
-    found = Side.RIGHT if turn > 0 else Side.LEFT
-    if found is side or abs(turn) < _CLEAR_SIDE:
+    found = _side(centroids)
+    if found is None or found is side:
         return []
     words = {Side.LEFT: "left", Side.RIGHT: "right"}
     problem = f"the name says {words[side]}, but the bones lie like those of a {words[found]} hand"
@@ -67,9 +72,12 @@ def side_faults(centroids: Centroids, side: Side) -> list[Fault]:
 
 
 def order_faults(centroids: Centroids) -> list[Fault]:
-    """Return a fault for every bone that lies where another is expected, within its ray, row or column.
+    """Return a fault for every bone that lies where another is expected: in its ray, row or column, or in the wrist.
 
-    Two bones are named if exchanging their labels puts everything right; otherwise all that lie out of order are.
+    Two bones are named if exchanging their labels puts everything right; otherwise all that lie out of order are. Not
+    looked for are exchanges of pisiform and triquetrum, which overlap and which `size_faults` tells apart, and of
+    phalanges one further along on the next finger (finger-9 and finger-12, finger-13 and finger-16), which may lie on
+    either side of each other.
 
     Args:
         centroids: x, y by bone name.
@@ -90,7 +98,7 @@ def _misplaced(centroids: Centroids) -> dict[str, str]:
 
     A chain's direction is the principal axis of its centroids, which exchanged labels do not change. Rays come before
     rows and these before columns, and a bone in a wrong place is left out of later chains, so that it does not put
-    the blame on theirs.
+    the blame on theirs; last, the wrist is laid over that of the mean hand.
     """
     ulnar, proximal = _ulnar_direction(centroids), _proximal_direction(centroids)
     misplaced: dict[str, str] = {}
@@ -101,7 +109,25 @@ def _misplaced(centroids: Centroids) -> dict[str, str]:
             names = [name for name in chain if name in centroids and name not in misplaced]
             ranked = _ranked(names, centroids, towards)
             misplaced |= {name: place for name, place in zip(ranked, names, strict=True) if name != place}
-    return misplaced
+    return misplaced | _misplaced_in_wrist({name: at for name, at in centroids.items() if name not in misplaced})
+
+
+def _misplaced_in_wrist(centroids: Centroids) -> dict[str, str]:
+    """Return every bone of the wrist that lies where the mean hand has another, with that other.
+
+    The mean hand is laid over the centroids by the best shift, turn and scale (Procrustes analysis, Gower,
+    Psychometrika 40:33, 1975); the bones are then assigned to its places at the least sum of squared distances.
+    """
+    names = [name for name in _WRIST if name in centroids]
+    side = _side(centroids)
+    if side is None or len(names) < _FEWEST_TO_FIT:
+        return {}
+    found = np.array([centroids[name] for name in names]) @ [1, 1j if side is Side.RIGHT else -1j]
+    mean_hand = np.array([MEAN_CENTROIDS[CHANNEL[name]] for name in names]) @ [1, 1j]
+    found, mean_hand = found - found.mean(), mean_hand - mean_hand.mean()
+    fitted = found * np.vdot(mean_hand, mean_hand) / np.vdot(mean_hand, found)
+    costs = np.abs(fitted[:, None] - mean_hand) ** 2 - _MIN_GAIN * np.eye(len(names))
+    return {names[a]: names[b] for a, b in zip(*linear_sum_assignment(costs), strict=True) if a != b}
 
 
 def _pairs_to_try(misplaced: Collection[str], centroids: Centroids) -> Iterator[tuple[str, str]]:
@@ -110,8 +136,19 @@ def _pairs_to_try(misplaced: Collection[str], centroids: Centroids) -> Iterator[
         return
     yield from combinations(misplaced, 2)
     for a in misplaced:
-        for chain in (*_RAYS, *_ROWS, *_COLUMNS):
+        for chain in (*_RAYS, *_ROWS, *_COLUMNS, _WRIST):
             yield from ((a, b) for b in chain if a in chain and b in centroids and b not in misplaced)
+
+
+def _side(centroids: Centroids) -> Side | None:
+    """Return the side of the hand by the order of its bones; None when they leave it open."""
+    ulnar, proximal = _ulnar_direction(centroids), _proximal_direction(centroids)
+    if ulnar is None or proximal is None:
+        return None
+    turn = float(ulnar[0] * proximal[1] - ulnar[1] * proximal[0])
+    if abs(turn) < _CLEAR_SIDE:
+        return None
+    return Side.RIGHT if turn > 0 else Side.LEFT
 
 
 def _ulnar_direction(centroids: Centroids) -> Vector | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,14 +13,15 @@ from handseg_bundle_common.anatomy import CHANNEL
 
 
 class Severity(StrEnum):
-    """What a fault means: training cannot start, or it learns from what is probably wrong."""
+    """What a fault means: training cannot start, it learns from what is probably wrong, or a check was left out."""
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 class FaultKind(StrEnum):
-    """What is wrong; errors first."""
+    """What is wrong; errors first, what could not be checked last."""
 
     FEW_PATIENTS = "too few patients"
     LONE_IMAGE = "image without polygons"
@@ -33,15 +35,22 @@ class FaultKind(StrEnum):
     SAME_NAME = "images of one name in several folders"
     MISSING_BONE = "missing bone"
     DOUBLED_BONE = "bone annotated twice"
+    REPEATED_RING = "ring given twice"
     NESTED_RING = "ring within a ring"
     OUTSIDE = "points outside the picture"
+    OTHER_SCALE = "polygons of a smaller picture"
+    COPIED_POLYGONS = "polygons of another image"
     WRONG_SIDE = "side and name differ"
     WRONG_ORDER = "bone in the place of another"
+    COPIED_BONE = "outline of another bone"
     ODD_AREA = "implausible area"
+    UNCHECKED_AREAS = "areas not checked"
 
     @property
     def severity(self) -> Severity:
-        """An error is what data lists, folds and loaders refuse."""
+        """An error is what data lists, folds and loaders refuse; a note says what no check has looked at."""
+        if self is FaultKind.UNCHECKED_AREAS:
+            return Severity.NOTE
         kinds = list(FaultKind)
         return Severity.ERROR if kinds.index(self) <= kinds.index(FaultKind.BAD_POINTS) else Severity.WARNING
 
@@ -66,7 +75,7 @@ class Fault:
 
     @property
     def severity(self) -> Severity:
-        """An error when training cannot start, a warning otherwise."""
+        """That of its kind."""
         return self.kind.severity
 
 
@@ -103,11 +112,12 @@ def fault_table(faults: Sequence[Fault]) -> str:
 
 def faults_to_json(faults: Sequence[Fault]) -> dict[str, Any]:
     """Return faults as a JSON document: whether training may start, the counts, and every fault by its fields."""
-    errors = _errors(faults)
+    counts = _counts(faults)
     return {
-        "training_may_start": errors == 0,
-        "errors": errors,
-        "warnings": len(faults) - errors,
+        "training_may_start": counts[Severity.ERROR] == 0,
+        "errors": counts[Severity.ERROR],
+        "warnings": counts[Severity.WARNING],
+        "notes": counts[Severity.NOTE],
         "faults": [
             {
                 "severity": str(fault.severity),
@@ -122,8 +132,8 @@ def faults_to_json(faults: Sequence[Fault]) -> dict[str, Any]:
     }
 
 
-def _errors(faults: Iterable[Fault]) -> int:
-    return sum(fault.severity is Severity.ERROR for fault in faults)
+def _counts(faults: Iterable[Fault]) -> Counter[Severity]:
+    return Counter(fault.severity for fault in faults)
 
 
 def _place(fault: Fault) -> str:
@@ -132,13 +142,13 @@ def _place(fault: Fault) -> str:
 
 
 def _count_line(faults: Sequence[Fault]) -> str:
-    if not faults:
-        return "No faults found; training may start."
-    errors = _errors(faults)
+    counts = _counts(faults)
+    errors, warnings = counts[Severity.ERROR], counts[Severity.WARNING]
+    if not errors + warnings:
+        return f"No faults found{' by the other checks' if faults else ''}; training may start."
     images = len({(fault.patient, fault.image) for fault in faults if fault.image})
     verdict = "training cannot start before the errors are mended" if errors else "training may start"
-    counts = f"{_counted(errors, 'error')} and {_counted(len(faults) - errors, 'warning')}"
-    return f"{counts} in {_counted(images, 'image')}; {verdict}."
+    return f"{_counted(errors, 'error')} and {_counted(warnings, 'warning')} in {_counted(images, 'image')}; {verdict}."
 
 
 def _counted(number: int, noun: str) -> str:

@@ -9,12 +9,15 @@ from typing import Any
 import cv2
 import numpy as np
 
-from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL
+from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL, Group, bones_of
 from handseg_bundle_common.datasets.check_faults import Fault, FaultKind
 from handseg_bundle_common.formats.boostcamp import MAX_COORDINATE, Annotations, Ring
 
 # Vertices on the last pixel's far edge are still on the picture.
 _MARGIN_PX = 1.0
+# Polygons that end within this share of the picture's width and height were drawn on a smaller one: the forearm of
+# 1440 simulated hands reaches the last row.
+_MIN_REACH = 0.6
 
 
 def scan_polygons(document: Any) -> tuple[Annotations, list[Fault]]:
@@ -80,6 +83,22 @@ def points_outside(annotations: Annotations, height: int, width: int) -> list[Fa
             problem = f"{count} of {len(points)} points lie outside the picture of {width} x {height} px"
             faults.append(Fault(FaultKind.OUTSIDE, problem, bone=bone))
     return faults
+
+
+def scale_faults(annotations: Annotations, height: int, width: int) -> list[Fault]:
+    """Return a fault if hand and forearm end far above and left of the lower right corner of a picture of this size.
+
+    Polygons lie so if they were drawn on a smaller copy. Without a bone of the forearm nothing is found.
+    """
+    if not any(bone.name in annotations for bone in bones_of(Group.FOREARM)):
+        return []
+    right, bottom = np.concatenate([ring for rings in annotations.values() for ring in rings]).max(axis=0)
+    if right > _MIN_REACH * width or bottom > _MIN_REACH * height:
+        return []
+    problem = (
+        f"all polygons lie within the upper left {right:.0f} x {bottom:.0f} px of the picture of {width} x {height} px"
+    )
+    return [Fault(FaultKind.OTHER_SCALE, problem)]
 
 
 def _count_bones(times: Counter[str]) -> Iterator[Fault]:

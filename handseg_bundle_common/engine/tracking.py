@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import secrets
 import time
 from collections.abc import Mapping
@@ -17,12 +15,11 @@ from monai.engines import Evaluator
 from monai.handlers import MLFlowHandler
 
 from handseg_bundle_common.engine.distributed import is_main_process, on_main_process
+from handseg_bundle_common.engine.mlflow_runs import chosen_uri, remember_run, reopened_run
 from handseg_bundle_common.engine.records import epoch_metrics, executed_config
-from handseg_bundle_common.files import make_folder, read_json, write_atomically
 
 logger = logging.getLogger(__name__)
 
-_SQLITE = "sqlite:///"
 _ARTIFACTS = ("config.json", "metrics.csv", "per_bone.csv", "overlays")
 
 
@@ -83,10 +80,8 @@ class MLflowTracker(MLFlowHandler):
         self._owner: Engine | None = None
         # MONAI's handler opens the database, which several processes must not create at once.
         if is_main_process():
-            if tracking_uri.startswith(_SQLITE) and "MLFLOW_TRACKING_URI" not in os.environ:
-                make_folder(Path(tracking_uri.removeprefix(_SQLITE)).parent)
             super().__init__(
-                tracking_uri=tracking_uri,
+                tracking_uri=chosen_uri(tracking_uri),
                 experiment_name=experiment_name,
                 run_name=run_name,
                 experiment_param=top_level_parameters(executed_config()),
@@ -108,13 +103,8 @@ class MLflowTracker(MLFlowHandler):
             self._set_experiment()
             self.cur_run = self._earlier_run() or self._new_run()
             if not isinstance(engine, Evaluator):
-                with write_atomically(self._run_file) as temporary:
-                    temporary.write_text(json.dumps({"run_id": self.cur_run.info.run_id}) + "\n")
+                remember_run(self.output_dir, self.cur_run.info.run_id)
             self.start(engine)
-
-    @property
-    def _run_file(self) -> Path:
-        return self.output_dir / "mlflow_run.json"
 
     def _new_run(self) -> Any:
         """Create a run; left alone, MONAI would continue any unfinished one of this name."""
@@ -123,21 +113,14 @@ class MLflowTracker(MLFlowHandler):
 
     def _earlier_run(self) -> Any | None:
         """Reopen the run to continue, or return None; MLflow refuses to change parameters, so those stay."""
-        if not self.resume or not self._run_file.exists():
-            return None
-        document = read_json(self._run_file, "remove it to log to a new MLflow run")
-        run_id = document.get("run_id") if isinstance(document, dict) else None
-        runs = self.client.search_runs([self.experiment.experiment_id], f"attributes.run_id = '{run_id}'")
-        if not runs:
-            logger.warning("MLflow has no run %s of %s, logging to a new one", run_id, self._run_file)
-            return None
-        self.client.update_run(run_id, status="RUNNING")
-        logged = runs[0].data.params
-        for name in sorted(self.experiment_param.keys() & logged.keys()):
-            value = self.experiment_param.pop(name)
-            if logged[name] != str(value):
-                logger.info("MLflow keeps %s %s of the run's start; it is %s now", name, logged[name], value)
-        return runs[0]
+        run = reopened_run(self.client, self.output_dir) if self.resume else None
+        if run is not None:
+            logged = run.data.params
+            for name in sorted(self.experiment_param.keys() & logged.keys()):
+                value = self.experiment_param.pop(name)
+                if logged[name] != str(value):
+                    logger.info("MLflow keeps %s %s of the run's start; it is %s now", name, logged[name], value)
+        return run
 
     def _log_epoch(self, engine: Engine) -> None:
         # An evaluator's epoch is that of the training around it; the first epoch of either is 1.

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import os
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from handseg_bundle_common.files import make_folder, read_json, write_atomically
-
-logger = logging.getLogger(__name__)
-
-_RUN_FILE = "mlflow_run.json"
-_SQLITE = "sqlite:///"
+from handseg_bundle_common.engine.mlflow_runs import chosen_uri, remember_run, reopened_run
 
 
 class ParentRun:
@@ -51,18 +43,14 @@ class ParentRun:
             return cls()
         from mlflow import MlflowClient  # noqa: PLC0415  trainings without tracking do without MLflow
 
-        uri = os.environ.get("MLFLOW_TRACKING_URI", tracking["tracking_uri"])
-        if uri.startswith(_SQLITE):
-            make_folder(Path(uri.removeprefix(_SQLITE)).parent)
-        client = MlflowClient(uri)
-        path = Path(output, _RUN_FILE)
-        run_id = _earlier_run(client, path)
-        if run_id is None:
-            name = f"cross-validation-{Path(output).absolute().name}"
-            run_id = _create_run(client, tracking["experiment_name"], name, parameters)
-            with write_atomically(path) as temporary:
-                temporary.write_text(json.dumps({"run_id": run_id}) + "\n", encoding="utf-8")
-        return cls(client, run_id)
+        client = MlflowClient(chosen_uri(tracking["tracking_uri"]))
+        folder = Path(output)
+        run = reopened_run(client, folder)
+        if run is None:
+            name = f"cross-validation-{folder.absolute().name}"
+            run = _create_run(client, tracking["experiment_name"], name, parameters)
+            remember_run(folder, run.info.run_id)
+        return cls(client, run.info.run_id)
 
     def __enter__(self) -> ParentRun:
         return self
@@ -85,27 +73,13 @@ class ParentRun:
             self._client.log_artifact(self.run_id, str(path))
 
 
-def _earlier_run(client: Any, path: Path) -> str | None:
-    """Reopen the run that a file names; None if there is no file, or MLflow does not know the run."""
-    if not path.exists():
-        return None
-    document = read_json(path, "remove it to log to a new MLflow run")
-    run_id = document.get("run_id") if isinstance(document, dict) else None
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    if not client.search_runs(experiments, f"attributes.run_id = '{run_id}'"):
-        logger.warning("MLflow has no run %s of %s, logging to a new one", run_id, path)
-        return None
-    client.update_run(run_id, status="RUNNING")
-    return str(run_id)
-
-
-def _create_run(client: Any, experiment_name: str, run_name: str, parameters: Mapping[str, Any]) -> str:
+def _create_run(client: Any, experiment_name: str, run_name: str, parameters: Mapping[str, Any]) -> Any:
     experiment = client.get_experiment_by_name(experiment_name)
     experiment_id = experiment.experiment_id if experiment else client.create_experiment(experiment_name)
-    run_id = str(client.create_run(experiment_id, run_name=run_name).info.run_id)
+    run = client.create_run(experiment_id, run_name=run_name)
     for name, value in _plain(parameters).items():
-        client.log_param(run_id, name, value)
-    return run_id
+        client.log_param(run.info.run_id, name, value)
+    return run
 
 
 def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:

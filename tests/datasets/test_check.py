@@ -65,6 +65,15 @@ def exchange_sides(root: Path) -> None:
         exchange(root, pattern.format("L"), pattern.format("R"))
 
 
+def copy_polygons(root: Path) -> None:
+    shutil.copy(root / "outputs_json/sim0002/sim0002_R.json", root / LABEL)
+
+
+def halve(entries: dict[str, dict[str, Any]]) -> None:
+    for entry in entries.values():
+        entry["points"] = (np.array(entry["points"]) / 2).tolist()
+
+
 def keep_one_patient(root: Path) -> None:
     for folder in ("DCM", "outputs_json"):
         for patient in ("sim0001", "sim0003", "sim0004"):
@@ -92,15 +101,26 @@ PLANTS: list[tuple[FaultKind, set[str | None], Plant]] = [
     (FaultKind.SAME_NAME, {None}, name_like_another),
     (FaultKind.MISSING_BONE, {"Lunate"}, edit(lambda entries: entries.pop("Lunate"))),
     (FaultKind.DOUBLED_BONE, {"Lunate"}, edit(lambda entries: entries.update(again=entries["Lunate"]))),
+    (FaultKind.REPEATED_RING, {"Lunate"}, set_points("Lunate", lambda points: [points, points[3:] + points[:3]])),
+    (FaultKind.OTHER_SCALE, {None}, edit(halve)),
+    (FaultKind.COPIED_POLYGONS, {None}, copy_polygons),
+    (
+        FaultKind.COPIED_BONE,
+        {"Lunate", "Capitate"},
+        edit(lambda entries: entries["Lunate"].update(points=entries["Capitate"]["points"])),
+    ),
     (FaultKind.NESTED_RING, {"Lunate"}, set_points("Lunate", lambda points: [points, scaled(points, 0.5)])),
     (FaultKind.OUTSIDE, {"Radius"}, set_points("Radius", lambda points: [*points, [points[-1][0], 520]])),
     (FaultKind.WRONG_SIDE, {None}, exchange_sides),
     (FaultKind.WRONG_ORDER, {"Trapezium", "Trapezoid"}, relabel(Trapezium="Trapezoid", Trapezoid="Trapezium")),
     (FaultKind.WRONG_ORDER, {"Scaphoid", "Triquetrum"}, relabel(Scaphoid="Triquetrum", Triquetrum="Scaphoid")),
+    (FaultKind.WRONG_ORDER, {"Capitate", "Scaphoid"}, relabel(Capitate="Scaphoid", Scaphoid="Capitate")),
+    (FaultKind.WRONG_ORDER, {"Triquetrum", "Pisiform"}, relabel(Triquetrum="Pisiform", Pisiform="Triquetrum")),
     (FaultKind.WRONG_ORDER, {"finger-9", "finger-10"}, relabel(finger_9="finger-10", finger_10="finger-9")),
     (FaultKind.WRONG_ORDER, {"finger-7", "finger-11"}, relabel(finger_7="finger-11", finger_11="finger-7")),
     (FaultKind.ODD_AREA, {"Lunate"}, set_points("Lunate", lambda points: scaled(points, 2))),
     (FaultKind.ODD_AREA, {"Lunate"}, set_points("Lunate", lambda points: [points[0]] * 5)),
+    (FaultKind.UNCHECKED_AREAS, {None}, lambda root: (root / LABEL).unlink()),
 ]
 
 
@@ -146,6 +166,7 @@ def test_it_does_not_stop_at_the_first_fault(data_dir: Path) -> None:
         (FaultKind.UNKNOWN_BONE, "sim0002", "sim0002_L.png", "Elbow"),
         (FaultKind.MISSING_BONE, "sim0002", "sim0002_L.png", "finger-1"),
         (FaultKind.MISSING_BONE, "sim0002", "sim0002_L.png", "Ulna"),
+        (FaultKind.UNCHECKED_AREAS, None, None, None),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handseg_bundle_common.anatomy import Side
+from handseg_bundle_common.anatomy import Group, Side, bones_of
 from handseg_bundle_common.datasets import data_list
 from handseg_bundle_common.datasets.check_anatomy import Centroids, order_faults, side_faults
 from handseg_bundle_common.datasets.moments import polygon_moments
@@ -82,6 +83,14 @@ def test_exchanged_bones_are_both_named(
     assert not side_faults(exchanged(centroids, *pairs), side)
     first, second = pairs[0]
     assert found[first].startswith(f"lies where {second} (")
+
+
+@pytest.mark.parametrize("number", HANDS)
+def test_every_exchange_within_the_wrist_is_told_but_one(hands: list[tuple[Side, Centroids]], number: int) -> None:
+    _, centroids = hands[number]
+    pairs = set(combinations([bone.name for bone in bones_of(Group.CARPALS)], 2))
+    told = {pair for pair in pairs if {fault.bone for fault in order_faults(exchanged(centroids, pair))} == set(pair)}
+    assert pairs - told == {("Triquetrum", "Pisiform")}
 
 
 def test_bones_beyond_one_exchange_are_named_as_they_lie(hands: list[tuple[Side, Centroids]]) -> None:

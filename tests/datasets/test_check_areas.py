@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from handseg_bundle_common.anatomy import BONE_NAMES
-from handseg_bundle_common.datasets.check_areas import MIN_IMAGES, area_faults
+from handseg_bundle_common.datasets.check_areas import MIN_IMAGES, area_faults, size_faults
 from handseg_bundle_common.datasets.check_faults import FaultKind
 
 
@@ -55,3 +55,9 @@ def test_missing_bones_and_images_without_polygons_are_passed_over() -> None:
     images[18]["Radius"] *= 9
     found = area_faults(images)
     assert [[fault.bone for fault in faults] for faults in found] == [[]] * 18 + [["Radius"], [], []]
+
+
+@pytest.mark.parametrize(("pisiform", "named"), [(60, []), (120, []), (130, ["Pisiform", "Triquetrum"])])
+def test_a_pisiform_is_not_clearly_larger_than_the_triquetrum(pisiform: float, named: list[str]) -> None:
+    assert [fault.bone for fault in size_faults({"Pisiform": pisiform, "Triquetrum": 100.0})] == named
+    assert not size_faults({"Pisiform": pisiform})

@@ -28,9 +28,9 @@ warning: missing bone (3)
 2 errors and 3 warnings in 2 images; training cannot start before the errors are mended."""
 
 
-def test_errors_stand_before_warnings() -> None:
+def test_errors_stand_before_warnings_and_these_before_notes() -> None:
     severities = [kind.severity for kind in FaultKind]
-    assert severities == sorted(severities)
+    assert severities == sorted(severities, key=list(Severity).index)
     assert set(severities) == set(Severity)
 
 
@@ -44,6 +44,18 @@ def test_table_of_warnings_lets_training_start() -> None:
 
 def test_table_without_faults() -> None:
     assert fault_table([]) == "No faults found; training may start."
+
+
+def test_a_note_takes_from_the_promise_and_counts_as_no_warning() -> None:
+    note = Fault(FaultKind.UNCHECKED_AREAS, "areas are compared in 8 or more images")
+    assert fault_table([note]) == (
+        "note: areas not checked (1)\n"
+        "  data set  areas are compared in 8 or more images\n\n"
+        "No faults found by the other checks; training may start."
+    )
+    assert fault_table([FAULTS[2], note]).endswith("0 errors and 1 warning in 1 image; training may start.")
+    document = faults_to_json([note])
+    assert (document["errors"], document["warnings"], document["notes"]) == (0, 0, 1)
 
 
 def test_json() -> None:

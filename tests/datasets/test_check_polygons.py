@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.datasets.check_faults import FaultKind, Severity
-from handseg_bundle_common.datasets.check_polygons import nested_rings, points_outside, scan_polygons
+from handseg_bundle_common.datasets.check_polygons import nested_rings, points_outside, scale_faults, scan_polygons
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.boostcamp import read_annotations
 
@@ -98,3 +98,11 @@ def test_points_outside_a_picture_of_eight_columns_and_four_rows(corner: tuple[f
     assert [fault.bone for fault in faults] == ["Ulna"] * outside
     if outside:
         assert faults[0].message == "1 of 3 points lie outside the picture of 8 x 4 px"
+
+
+@pytest.mark.parametrize(
+    ("size", "found"), [((15, 15), False), ((20, 20), True), ((10, 100), False), ((100, 10), False)]
+)
+def test_polygons_of_a_smaller_picture(size: tuple[int, int], found: bool) -> None:
+    assert bool(scale_faults({"Ulna": [np.array(SQUARE)]}, *size)) == found
+    assert not scale_faults({"Lunate": [np.array(SQUARE)]}, *size)
