@@ -122,7 +122,7 @@ def steps(items: list[Item], cache: TileCache, seed: int) -> dict[str, Callable[
         "read the polygons": lambda _: read_annotations(item["label"]),
         "fill and warp the packed masks": lambda _: window_of_masks(masks, stored.size, grid),
         "unpack 29 masks": lambda _: unpack_masks(packed),
-        "cut the tiles, once": lambda _: write_tiles(cache.folder / "again.tiles", stored, whole.contrast),
+        "cut the tiles, once": lambda _: write_tiles(cache.folder.parent / "again.tiles", stored, whole.contrast),
         "vary the appearance (MONAI), not part of the above": vary,
     }
 
