@@ -17,6 +17,7 @@ from handseg_bundle_common import __version__
 from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import read_json
+from handseg_bundle_common.resources import cache_folder
 from handseg_bundle_common.weights import METADATA, bundle_shelves, known_bundles, stored_settings
 
 _PACKAGES = ("torch", "monai", "mlflow")
@@ -39,11 +40,11 @@ def system_info() -> dict[str, Any]:
         "handseg": __version__,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
-        "cpu": {"cores": os.cpu_count(), "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")},
+        "cpu": {"cores": os.cpu_count(), "memory": _memory()},
         "gpus": [_gpu(index) for index in range(torch.cuda.device_count())],
         "bundles": [bundle_info(folder) for folder in known_bundles()],
         "bundle_folders": [str(shelf) for shelf in bundle_shelves()],
-        "cache": str(_cache_folder()),
+        "cache": str(cache_folder()),
     }
 
 
@@ -85,13 +86,16 @@ def _version(package: str) -> str | None:
         return None
 
 
+def _memory() -> int | None:
+    """Return the size of the main memory where the system tells it, as Windows does not."""
+    if not hasattr(os, "sysconf"):
+        return None
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def _gpu(index: int) -> dict[str, Any]:
     properties = torch.cuda.get_device_properties(index)
     return {"name": properties.name, "memory": properties.total_memory}
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("HANDSEG_CACHE") or Path.home() / ".cache" / "handseg")
 
 
 def _description(folder: Path) -> dict[str, Any]:
@@ -169,6 +173,8 @@ def _rows(table: Mapping[str, str]) -> list[str]:
     return [f"  {name:<{width}}  {value}" for name, value in table.items()]
 
 
-def _size(count: int) -> str:
+def _size(count: int | None) -> str:
     """Write a number of bytes in binary units."""
+    if count is None:
+        return "memory unknown"
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"

@@ -1,7 +1,8 @@
-"""Finds what ships beside the package: sample data, folds and bundles."""
+"""Finds what ships beside the package (sample data, folds, bundles), and where it may keep what it builds."""
 
 from __future__ import annotations
 
+import os
 import sysconfig
 from pathlib import Path
 
@@ -28,3 +29,8 @@ def shared_path(relative: str) -> Path:
     raise HandsegInputError(
         relative, f"is neither in {REPOSITORY} nor in {INSTALLED}", "install handseg again or name a path of your own"
     )
+
+
+def cache_folder() -> Path:
+    """Return the user's cache folder, `$HANDSEG_CACHE` or `~/.cache/handseg`; it need not exist."""
+    return Path(os.environ.get("HANDSEG_CACHE") or Path.home() / ".cache" / "handseg")

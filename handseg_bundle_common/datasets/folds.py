@@ -116,22 +116,10 @@ def fold_split(
     items = data_list(data_dir)
     if "label" not in items[0]:
         raise HandsegInputError(data_dir, "has images without polygons", LAYOUT)
-    patients = {item["patient"] for item in items}
     source = data_dir if folds is None else folds
-    if folds is None:
-        dealt = make_folds(items, max(2, min(DEFAULT_NUM_FOLDS, len(patients))))
-    else:
-        dealt, fingerprint = _read(folds)
-        if fingerprint is not None and fingerprint != data_fingerprint(items):
-            _warn_once(
-                f"{folds}: was made of other images or polygons than {data_dir} holds now; its folds stay valid."
-            )
+    dealt = _folds_for(items, data_dir, folds)
     if fold not in range(len(dealt)):
         raise HandsegInputError(source, f"has no fold {fold}", f"choose 0 to {len(dealt) - 1}")
-    strangers = sorted(patients.difference(*dealt))
-    if strangers:
-        problem = f"{len(strangers)} patients of {data_dir} are in no fold, {strangers[0]!r} first"
-        raise HandsegInputError(source, problem, "make the folds again from this data")
     chosen = [item for item in items if (item["patient"] in dealt[fold]) == (section == "validation")]
     if not chosen:
         problem = f"none of the patients of {data_dir} is in the {section} section of fold {fold}"
@@ -142,6 +130,21 @@ def fold_split(
 def sample_folds() -> Path:
     """Return the folds of the sample hands."""
     return shared_path("data/folds/sample.json")
+
+
+def _folds_for(items: Sequence[Item], data_dir: str | PathLike[str], path: str | PathLike[str] | None) -> Folds:
+    """Return the folds of a file, or such as fit the data, in which every patient has a place."""
+    patients = {item["patient"] for item in items}
+    if path is None:
+        return make_folds(items, max(2, min(DEFAULT_NUM_FOLDS, len(patients))))
+    dealt, fingerprint = _read(path)
+    if fingerprint is not None and fingerprint != data_fingerprint(items):
+        _warn_once(f"{path}: was made of other images or polygons than {data_dir} holds now; its folds stay valid.")
+    strangers = sorted(patients.difference(*dealt))
+    if strangers:
+        problem = f"{len(strangers)} patients of {data_dir} are in no fold, {strangers[0]!r} first"
+        raise HandsegInputError(path, problem, "make the folds again from this data")
+    return dealt
 
 
 def _strata_of_patients(items: Sequence[Item]) -> dict[str, Counter[WristStratum]]:

@@ -6,7 +6,6 @@ The surfaces come from OpenSim and are licensed CC BY 3.0; `myo-sim`, which ship
 from __future__ import annotations
 
 import importlib.util
-import os
 import xml.etree.ElementTree as ET
 import zipfile
 from dataclasses import replace
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from handseg_bundle_common.anatomy import BONES, NUM_BONES, Group
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
+from handseg_bundle_common.resources import cache_folder
 from handseg_bundle_common.simulation.hand_model import HandModel
 from handseg_bundle_common.simulation.proportions import correct_proportions
 from handseg_bundle_common.simulation.surfaces import Surface, inner_wall, is_watertight, remesh
@@ -41,9 +41,8 @@ def about() -> str:
 
 
 def default_cache() -> Path:
-    """Return the path of the cache file, inside `$HANDSEG_CACHE` or `~/.cache/handseg`."""
-    folder = os.environ.get("HANDSEG_CACHE") or Path.home() / ".cache" / "handseg"
-    return Path(folder) / CACHE_NAME
+    """Return the path of the cache file, inside the user's cache folder."""
+    return cache_folder() / CACHE_NAME
 
 
 def load_assets(path: Path | None = None) -> HandModel:
