@@ -8,6 +8,7 @@ first, and `check-data` must refuse them; with the faults mended, every command 
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shlex
@@ -18,29 +19,41 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from handseg_bundle_common.datasets import check_data
+
 REPOSITORY = Path(__file__).parents[1]
 PAGE = REPOSITORY / "docs" / "own-data.md"
+# What `check-data` has to say of the planted faults: kind, file and bone.
+PLANTED = {
+    ("WRONG_ORDER", "sim0001_L.png", "Trapezium"),
+    ("WRONG_ORDER", "sim0001_L.png", "Trapezoid"),
+    ("MISSING_BONE", "sim0002_L.png", "finger-6"),
+    ("MISSING_BONE", "sim0003_L.png", "finger-1"),
+    ("UNKNOWN_BONE", "sim0003_L.png", "finger-20"),
+    ("UNREADABLE_IMAGE", "sim0004_R.png", None),
+    ("LONE_POLYGONS", "sim0005_R.json", None),
+}
 SMALL = "--max_epochs 2 --batch_size 2 --num_workers 0"
 
 
 def commands(data: Path, test: Path, runs: Path) -> Iterator[str]:
     """Yield the commands of the page with other names and small sizes."""
+    names = {"my_data": shlex.quote(str(data)), "my_test": shlex.quote(str(test))}
+    names |= {name: f"{runs}/{name}" for name in ("runs/", "my_folds.json", "predictions", "cache")}
+    pattern = rf"(?<![\w/-])({'|'.join(map(re.escape, names))})(?![\w])|(?<=\s)runs/"
     text = PAGE.read_text(encoding="utf-8")
     for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL):
-        for line in re.sub(r"\\\n\s*", "", block).splitlines():
-            command = re.sub(r"\bmy_data\b", shlex.quote(str(data)), line)
-            command = re.sub(r"\bmy_test\b", shlex.quote(str(test)), command)
-            command = re.sub(r"\b(runs/|my_folds\.json|predictions\b|cache\b(?!_))", rf"{runs}/\1", command)
+        for line in filter(None, re.sub(r"\\\n\s*", "", block).splitlines()):
+            command = re.sub(pattern, lambda match: names[match[0]], line)
             if "training" in line or "cross-validate" in line:
-                command = f"{command} {_small(line)}".replace("--max_epochs 30", "")
+                command = f"{command} {_small(line, runs)}".replace("--max_epochs 30", "")
                 command = command.replace("--image_size 2048 --window_size 1024", "--image_size 256 --window_size 128")
-            if command:
-                yield command
+            yield command
 
 
-def _small(line: str) -> str:
+def _small(line: str, runs: Path) -> str:
     size = "" if "--window_size" in line else "--image_size 96"
-    database = "" if "no_tracking" in line else "--tracking_uri sqlite:///{runs}/mlflow.db"
+    database = "" if "no_tracking" in line else f"--tracking_uri sqlite:///{runs}/mlflow.db"
     epochs = SMALL.replace("2", "3", 1) if "--resume" in line else SMALL
     return f"{size} {epochs} {database}"
 
@@ -78,10 +91,17 @@ def main() -> None:
         plant_faults(data)
         check, *others = commands(data, test, runs)
         run(check, expected=1)
+        found = {(fault.kind.name, fault.image, fault.bone) for fault in check_data(data)}
+        if found != PLANTED:
+            sys.exit(f"not as planted: {sorted(found ^ PLANTED, key=str)}")
         shutil.rmtree(data)
         shutil.copytree(mended, data)
         for command in (check, *others):
-            run(command.format(runs=runs))
+            run(command)
+        with (runs / "runs" / "first" / "training" / "metrics.csv").open(newline="") as file:
+            epochs = [row["epoch"] for row in csv.DictReader(file)]
+        if epochs != ["1", "2", "3"]:
+            sys.exit(f"the resumed training has the epochs {epochs}")
 
 
 if __name__ == "__main__":

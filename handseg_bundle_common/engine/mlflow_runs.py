@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def reopened_run(client: Any, folder: Path) -> Any | None:
     document = read_json(path, "remove it to log to a new MLflow run")
     run_id = document.get("run_id") if isinstance(document, dict) else None
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    runs = client.search_runs(experiments, f"attributes.run_id = '{run_id}'")
+    is_identifier = isinstance(run_id, str) and re.fullmatch(r"\w+", run_id)
+    runs = client.search_runs(experiments, f"attributes.run_id = '{run_id}'") if is_identifier else []
     if not runs:
         logger.warning("MLflow has no run %s of %s, logging to a new one", run_id, path)
         return None

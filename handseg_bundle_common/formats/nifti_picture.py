@@ -18,6 +18,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -117,7 +118,10 @@ def _display_orientation(header: Any) -> NDArray[np.float64]:
         step, origin = header["srow_y"][[1, 3]]
         is_turned = step > 0 and origin == -step * (header.get_data_shape()[1] - 1)
         return np.array([[0, 1], [1, -1 if is_turned else 1]], float)
-    affine = header.get_best_affine()
+    try:
+        affine = header.get_best_affine()
+    except (ValueError, HeaderDataError):  # a faulty qform says nothing about the pixels
+        return _AS_STORED
     if not np.isfinite(affine).all() or _is_placeholder(affine):
         return _AS_STORED
     axes = nib.orientations.io_orientation(affine)[:2]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigParser, ConfigWorkflow
 
 from handseg_bundle_common.datasets import data_fingerprint, data_list, fold_split, read_folds
 from handseg_bundle_common.errors import HandsegInputError
@@ -38,7 +38,11 @@ RECORD, SUMMARY = "cross_validation.json", "summary.json"
 SUBMISSION, TABLE, FIGURE, SCORES = "predictions.csv", "per_bone.csv", "per_bone.png", "scores.csv"
 
 _METRIC = "mean_dice"
-_RESERVED = ("fold", "folds", "data_dir", "ckpt_dir", "output_dir", "run_name", "parent_run", "resume", "tracking")
+_RESERVED = (
+    *("fold", "folds", "data_dir", "bundle_root", "ckpt_dir", "output_dir", "run_name", "parent_run", "resume"),
+    # Arguments of MONAI's workflow, among which a setting of that name would be lost.
+    *("tracking", "config_file", "meta_file", "logging_file", "workflow_type", "run_id", "init_id", "final_id"),
+)
 
 
 @dataclass(frozen=True)
@@ -127,15 +131,23 @@ def _checked_folds(plan: CrossValidation, count: int, only: Sequence[int] | None
 
 def _check_settings(plan: CrossValidation) -> None:
     """Refuse settings that would change nothing, or what the cross-validation itself sets."""
-    known = _workflow(plan, 0, settings=False).parser.config
+    parser = _workflow(plan, 0, settings=False).parser
     for name in plan.settings or {}:
-        if name in _RESERVED:
+        if name.replace("::", "#").split("#")[0] in _RESERVED:
             remedy = "leave it out; --data, --folds and --output say where"
             raise HandsegInputError(name, "is set by the cross-validation itself", remedy)
-        if name.split("#")[0].split("::")[0] not in known:
-            similar = get_close_matches(name, [key for key in known if not key.startswith("_")], n=1)
+        if not _is_id(parser, name):
+            similar = get_close_matches(name, [key for key in parser.config if not key.startswith("_")], n=1)
             remedy = f"did you mean {similar[0]}" if similar else "choose an id at the top of train.json"
             raise HandsegInputError(name, "is no id of the bundle", remedy)
+
+
+def _is_id(parser: ConfigParser, name: str) -> bool:
+    """Tell whether a configuration has an id; MONAI raises several kinds of errors for nested ones that are not."""
+    try:
+        return name.replace("::", "#") in parser
+    except (KeyError, ValueError, IndexError, TypeError):
+        return False
 
 
 def _record(plan: CrossValidation, folds: list[list[str]]) -> dict[str, Any]:

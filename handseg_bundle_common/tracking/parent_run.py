@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from handseg_bundle_common.engine.mlflow_runs import chosen_uri, remember_run, reopened_run
+from handseg_bundle_common.errors import HandsegInputError
 
 
 class ParentRun:
@@ -76,6 +77,9 @@ class ParentRun:
 def _create_run(client: Any, experiment_name: str, run_name: str, parameters: Mapping[str, Any]) -> Any:
     experiment = client.get_experiment_by_name(experiment_name)
     experiment_id = experiment.experiment_id if experiment else client.create_experiment(experiment_name)
+    if experiment and experiment.lifecycle_stage == "deleted":
+        remedy = "restore it, or choose another --experiment_name"
+        raise HandsegInputError("experiment_name", f"{experiment_name!r} was deleted in MLflow", remedy)
     run = client.create_run(experiment_id, run_name=run_name)
     for name, value in _plain(parameters).items():
         client.log_param(run.info.run_id, name, value)

@@ -29,10 +29,10 @@ class PowerCut(BaseException):
     """What no handler expects."""
 
 
-def _train(repository, folder, *, interrupt=False, **overrides):
+def _train(repository, folder, *, interrupt=False, recipe="no_tracking.json", **overrides):
     configs = repository / "bundles" / "effisegnet" / "configs"
     workflow = ConfigWorkflow(
-        config_file=[str(configs / "train.json"), str(configs / "no_tracking.json")],
+        config_file=[str(configs / name) for name in ("train.json", recipe, "no_tracking.json")],
         logging_file=False,
         workflow_type="train",
         **({"ckpt_dir": str(folder / "models"), "output_dir": str(folder / "output")} | SETTINGS | overrides),
@@ -102,3 +102,8 @@ def test_as_many_patients_of_another_file_of_folds_are_refused(repository, tmp_p
     message = _refusal(repository, uninterrupted, tmp_path, folds=str(tmp_path / "folds.json"), max_epochs=3)
     assert message.startswith("resume: the training was started with data_digest ")
     assert "images" not in message
+
+
+def test_another_loss_is_refused(repository, tmp_path, uninterrupted):
+    message = _refusal(repository, uninterrupted, tmp_path, recipe="dice_focal.json", max_epochs=3)
+    assert "focal_weight None instead of 1.0, focal_gamma None instead of 2.0" in message

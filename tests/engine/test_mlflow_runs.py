@@ -26,7 +26,7 @@ def test_a_folder_without_a_run_has_none(client, tmp_path):
     assert reopened_run(client, tmp_path) is None
 
 
-@pytest.mark.parametrize("content", ['{"run_id": "0123"}', "[]", '{"run_id": null}'])
+@pytest.mark.parametrize("content", ['{"run_id": "0123"}', "[]", '{"run_id": null}', '{"run_id": "a\'b"}'])
 def test_a_run_that_mlflow_does_not_know_is_none(client, tmp_path, caplog, content):
     (tmp_path / RUN_FILE).write_text(content)
     assert reopened_run(client, tmp_path) is None

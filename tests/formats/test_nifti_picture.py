@@ -182,6 +182,17 @@ def test_affine_that_says_nothing_leaves_columns_before_rows(tmp_path: Path, dia
     np.testing.assert_array_equal(read_stored(tmp_path / "x.nii").levels, GREY_8)
 
 
+@pytest.mark.parametrize("field", ["quatern_b", "pixdim"])
+def test_a_faulty_qform_leaves_columns_before_rows(tmp_path: Path, field: str) -> None:
+    faulty = 3.0 if field == "quatern_b" else np.array([5, 1, 1, 1, 0, 0, 0, 0], np.float32)
+    header = nib.Nifti1Image(GREY_8.T, None).header
+    header["vox_offset"], header["qform_code"], header["sform_code"] = 352, 1, 0
+    header["magic"] = b"n+1"
+    header[field] = faulty
+    (tmp_path / "x.nii").write_bytes(header.binaryblock + bytes(4) + GREY_8.T.tobytes(order="F"))
+    np.testing.assert_array_equal(read_stored(tmp_path / "x.nii").levels, GREY_8)
+
+
 def test_crop_of_a_picture_in_pixels_stays_as_it_is(tmp_path: Path) -> None:
     affine = np.eye(4)
     affine[:2, 3] = 30, 40

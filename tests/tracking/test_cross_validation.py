@@ -130,11 +130,25 @@ def test_changed_labels_do_not_mix_with_earlier_folds(plan, summary, tmp_path):
     [
         ({"settings": {"fold": 1}}, None, "fold: is set by the cross-validation itself"),
         ({"settings": {"image_sise": 64}}, None, "image_sise: is no id of the bundle; did you mean image_size"),
+        ({"settings": {"bundle_root": "x"}}, None, "bundle_root: is set by the cross-validation itself"),
+        ({"settings": {"ckpt_dir#x": 1}}, None, "is set by the cross-validation itself"),
+        ({"settings": {"train#nonsense": 1}}, None, "train#nonsense: is no id of the bundle"),
+        ({"settings": {"max_epochs::x": 1}}, None, "max_epochs::x: is no id of the bundle"),
         ({"configs": ["nowhere.json"]}, None, "nowhere.json: is not there"),
         ({"data_dir": "nowhere"}, None, "nowhere"),
         ({}, [2], "has no fold 2; choose 0 to 1"),
     ],
-    ids=["reserved", "misspelt", "no configuration", "no data", "no fold"],
+    ids=[
+        "reserved",
+        "misspelt",
+        "bundle_root",
+        "reserved, nested",
+        "nested",
+        "below a value",
+        "no configuration",
+        "no data",
+        "no fold",
+    ],
 )
 def test_impossible_wishes_leave_nothing_behind(plan, tmp_path, changes, only, message):
     wish = replace(plan, output=tmp_path / "out", **changes)
