@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -47,6 +47,9 @@ _FEWEST_TO_FIT = 5
 # Taking bones for others must lessen the squares of their distances from the mean hand by so much a bone, in units of
 # `MEAN_CENTROIDS`: more than the pisiform's may, which overlaps the triquetrum and lies on any side of its centroid.
 _MIN_GAIN = 20.0
+
+# Fewer bones of a group do not tell where its middle is.
+_FEWEST_SHARE = 0.5
 
 # One exchange puts at most so many bones out of order; more need no search for it.
 _MOST_OF_AN_EXCHANGE = 8
@@ -174,9 +177,10 @@ def _ranked(names: Sequence[str], centroids: Centroids, towards: Vector) -> list
     return [names[n] for n in np.argsort(places, kind="stable")]
 
 
-def _mean(centroids: Centroids, names: Iterable[str]) -> Vector | None:
+def _mean(centroids: Centroids, names: Sequence[str]) -> Vector | None:
+    """Return the mean of a group; None where so few of its bones are there that it would lie to one side."""
     points = [centroids[name] for name in names if name in centroids]
-    return np.asarray(np.mean(points, axis=0)) if points else None
+    return np.asarray(np.mean(points, axis=0)) if len(points) > _FEWEST_SHARE * len(names) else None
 
 
 def _unit(vector: Vector) -> Vector:
