@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from os import PathLike
+from typing import Any
 
 from monai.transforms import (
     Compose,
@@ -65,11 +65,8 @@ def training_transforms(
     window_size: int | None = None,
     *,
     strength: float = 1.0,
-    rotate_range: float = 20.0,
-    zoom_range: tuple[float, float] = (0.75, 1.3),
     flip_prob: float = 0.5,
-    small_bone_prob: float = 0.0,
-    cache_dir: str | PathLike[str] | None = None,
+    **window: Any,
 ) -> Compose:
     """Return the pipeline from a data-list item (paths, or arrays of a simulated hand) to a training window.
 
@@ -77,29 +74,23 @@ def training_transforms(
         image_size: the radiograph's longer side is scaled to this many px.
         window_size: side of the square window in px; None takes the whole radiograph.
         strength: how often geometry and appearance vary; 0 trains on the plain windows.
-        rotate_range: largest rotation in degrees.
-        zoom_range: smallest and largest magnification.
         flip_prob: probability of a left-right mirror, which keeps the labels.
-        small_bone_prob: probability that the window is centred on a small bone, see `RandWindowd`.
-        cache_dir: folder in which tiles of the radiographs are kept, so that later epochs decode only their windows.
+        window: further arguments of `RandWindowd`, such as `rotate_range`, `small_bone_prob` and `cache_dir`.
 
     Returns:
         A transform giving image float32 (1, w, w), label uint8 (29, w, w).
     """
-    window = RandWindowd(
+    cut = RandWindowd(
         (IMAGE, LABEL),
         image_size=image_size,
         window_size=window_size,
         prob=min(0.9 * strength, 1.0),
-        rotate_range=rotate_range,
-        zoom_range=zoom_range,
         flip_prob=flip_prob * min(strength, 1.0),
-        small_bone_prob=small_bone_prob,
-        cache_dir=cache_dir,
+        **window,
     )
     return Compose(
         [
-            window,
+            cut,
             *random_appearance(strength),
             UnpackBoneMasksd(LABEL),
             # A MetaTensor would send every operation of the network through Python.
