@@ -7,17 +7,14 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from monai.bundle import ConfigParser, ConfigWorkflow
+from monai.bundle import ConfigWorkflow
 
-from handseg_bundle_common.datasets import data_fingerprint, data_list, fold_split, read_folds
+from handseg_bundle_common.datasets import data_fingerprint, data_list, read_folds
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder, read_json, write_atomically
 from handseg_bundle_common.metrics import per_bone_table, write_table
@@ -30,50 +27,15 @@ from handseg_bundle_common.tracking.out_of_fold import (
     write_scores,
 )
 from handseg_bundle_common.tracking.parent_run import ParentRun
+from handseg_bundle_common.tracking.plan import SCORES, CrossValidation, checked_folds, fold_workflow
 from handseg_bundle_common.weights import find_bundle
 
 logger = logging.getLogger(__name__)
 
 RECORD, SUMMARY = "cross_validation.json", "summary.json"
-SUBMISSION, TABLE, FIGURE, SCORES = "predictions.csv", "per_bone.csv", "per_bone.png", "scores.csv"
+SUBMISSION, TABLE, FIGURE = "predictions.csv", "per_bone.csv", "per_bone.png"
 
 _METRIC = "mean_dice"
-_RESERVED = (
-    *("fold", "folds", "data_dir", "bundle_root", "ckpt_dir", "output_dir", "run_name", "parent_run", "resume"),
-    # Arguments of MONAI's workflow, among which a setting of that name would be lost.
-    *("tracking", "config_file", "meta_file", "logging_file", "workflow_type", "run_id", "init_id", "final_id"),
-)
-
-
-@dataclass(frozen=True)
-class CrossValidation:
-    """What to train: a bundle on the folds of a data set.
-
-    Attributes:
-        bundle: the bundle's folder or name.
-        data_dir: folder in the layout of the data set.
-        folds: file that `handseg make-folds` wrote.
-        output: folder of all results.
-        configs: configuration files that are laid over the bundle's `train.json`.
-        settings: values for ids at the top of `train.json`, such as `image_size`.
-        tracking: record the folds as child runs of one parent run in MLflow.
-    """
-
-    bundle: str
-    data_dir: str | PathLike[str]
-    folds: str | PathLike[str]
-    output: str | PathLike[str]
-    configs: Sequence[str | PathLike[str]] = ()
-    settings: Mapping[str, Any] | None = None
-    tracking: bool = True
-
-    def fold_dir(self, fold: int) -> Path:
-        """Return the folder of one fold."""
-        return Path(self.output, f"fold{fold}")
-
-    def scores_file(self, fold: int) -> Path:
-        """Return the file of a fold's scores, which is there when the fold is done."""
-        return self.fold_dir(fold) / SCORES
 
 
 def cross_validate(plan: CrossValidation, only: Sequence[int] | None = None) -> dict[str, Any]:
@@ -96,7 +58,7 @@ def cross_validate(plan: CrossValidation, only: Sequence[int] | None = None) -> 
             cross-validation.
     """
     folds = read_folds(plan.folds)
-    wanted = _checked_folds(plan, len(folds), only)
+    wanted = checked_folds(plan, len(folds), only)
     record = _record(plan, folds)
     tracking = _tracking_settings(plan)
     make_folder(plan.output)
@@ -111,43 +73,6 @@ def cross_validate(plan: CrossValidation, only: Sequence[int] | None = None) -> 
         summary = _join(plan, len(folds))
         parent.log(summary, [Path(plan.output, name) for name in (SUMMARY, TABLE, FIGURE, SCORES, SUBMISSION)])
     return summary
-
-
-def _checked_folds(plan: CrossValidation, count: int, only: Sequence[int] | None) -> list[int]:
-    """Return the folds to run, after checking that each has images and that all configurations can be read."""
-    wanted = list(range(count) if only is None else only)
-    unknown = [fold for fold in wanted if fold not in range(count)]
-    if unknown:
-        raise HandsegInputError(plan.folds, f"has no fold {unknown[0]}", f"choose 0 to {count - 1}")
-    for fold in wanted:
-        fold_split(plan.data_dir, plan.folds, fold, "validation")
-        fold_split(plan.data_dir, plan.folds, fold, "training")
-    for path in plan.configs:
-        if not Path(path).is_file():
-            raise HandsegInputError(path, "is not there or not a file", "name configuration files that exist")
-    _check_settings(plan)
-    return wanted
-
-
-def _check_settings(plan: CrossValidation) -> None:
-    """Refuse settings that would change nothing, or what the cross-validation itself sets."""
-    parser = _workflow(plan, 0, settings=False).parser
-    for name in plan.settings or {}:
-        if name.replace("::", "#").split("#")[0] in _RESERVED:
-            remedy = "leave it out; --data, --folds and --output say where"
-            raise HandsegInputError(name, "is set by the cross-validation itself", remedy)
-        if not _is_id(parser, name):
-            similar = get_close_matches(name, [key for key in parser.config if not key.startswith("_")], n=1)
-            remedy = f"did you mean {similar[0]}" if similar else "choose an id at the top of train.json"
-            raise HandsegInputError(name, "is no id of the bundle", remedy)
-
-
-def _is_id(parser: ConfigParser, name: str) -> bool:
-    """Tell whether a configuration has an id; MONAI raises several kinds of errors for nested ones that are not."""
-    try:
-        return name.replace("::", "#") in parser
-    except (KeyError, ValueError, IndexError, TypeError):
-        return False
 
 
 def _record(plan: CrossValidation, folds: list[list[str]]) -> dict[str, Any]:
@@ -180,7 +105,7 @@ def _train(plan: CrossValidation, fold: int, parent_run: str | None) -> None:
     """Train a fold, or continue it."""
     logger.info("fold %d: training", fold)
     output_dir = str(plan.fold_dir(fold) / "training")
-    _run(_workflow(plan, fold, output_dir=output_dir, parent_run=parent_run, resume=True))
+    _run(fold_workflow(plan, fold, output_dir=output_dir, parent_run=parent_run, resume=True))
     _free_memory()
 
 
@@ -188,7 +113,7 @@ def _evaluate(plan: CrossValidation, fold: int) -> None:
     """Evaluate the best weights of a fold on its validation images and write their scores."""
     logger.info("fold %d: evaluation", fold)
     names = Counter(item["image_name"] for item in data_list(plan.data_dir))
-    workflow = _workflow(
+    workflow = fold_workflow(
         plan,
         fold,
         is_evaluation=True,
@@ -202,35 +127,6 @@ def _evaluate(plan: CrossValidation, fold: int) -> None:
     write_scores(plan.scores_file(fold), FoldScores([f"{i['patient']}/{i['image_name']}" for i in items], scores))
     del workflow, evaluator
     _free_memory()
-
-
-def _workflow(
-    plan: CrossValidation, fold: int, *, is_evaluation: bool = False, settings: bool = True, **overrides: Any
-) -> ConfigWorkflow:
-    """Return the bundle's training or evaluation of one fold."""
-    root = find_bundle(plan.bundle)
-    configs = Path(root, "configs")
-    # Evaluation comes after the user's configurations: it has the last word on which weights the network gets.
-    last = ["evaluate.json", "no_tracking.json"] if is_evaluation else []
-    return ConfigWorkflow(
-        config_file=[
-            str(configs / "train.json"),
-            *map(str, plan.configs),
-            *(str(configs / name) for name in (last if plan.tracking or last else ["no_tracking.json"])),
-        ],
-        meta_file=str(configs / "metadata.json"),
-        logging_file=str(configs / "logging.conf"),
-        workflow_type="train",
-        run_id="evaluating" if is_evaluation else "training",
-        bundle_root=root,
-        data_dir=str(Path(plan.data_dir).absolute()),
-        folds=str(Path(plan.folds).absolute()),
-        fold=fold,
-        ckpt_dir=str(plan.fold_dir(fold) / "models"),
-        run_name=f"{Path(root).name}-fold{fold}",
-        **overrides,
-        **((plan.settings or {}) if settings else {}),
-    )
 
 
 def _run(workflow: ConfigWorkflow) -> None:
@@ -247,7 +143,7 @@ def _free_memory() -> None:
 
 def _tracking_settings(plan: CrossValidation) -> dict[str, str] | None:
     """Return where the bundle's runs are recorded, from its configuration and the user's; None if they are not."""
-    parser = _workflow(plan, 0).parser
+    parser = fold_workflow(plan, 0).parser
     if not parser.get_parsed_content("tracking"):
         return None
     return {name: str(parser.get_parsed_content(name)) for name in ("tracking_uri", "experiment_name")}

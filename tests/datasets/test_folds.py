@@ -31,19 +31,13 @@ from handseg_bundle_common.formats.boostcamp import write_annotations
 EXPECTED_LAYOUT = r"lay the images in DCM/<patient>/<image>\.png and the polygons in outputs_json/<patient>"
 
 
-def touch(root: Path, *names: str) -> Path:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    return root
-
-
 def annotated(root: Path, patients: dict[str, int]) -> Path:
-    """Lay out a data set with so many images of each patient."""
+    """Lay out a data set with so many images of each patient, without bones."""
     for patient, count in patients.items():
-        for number in range(count):
-            touch(root, f"DCM/{patient}/{patient}_{number}.png")
-            write_annotations(root / "outputs_json" / patient / f"{patient}_{number}.json", {})
+        (root / "DCM" / patient).mkdir(parents=True)
+        for name in (f"{patient}_{number}" for number in range(count)):
+            (root / "DCM" / patient / f"{name}.png").touch()
+            write_annotations(root / "outputs_json" / patient / f"{name}.json", {})
     return root
 
 
@@ -159,7 +153,7 @@ def test_two_patients_make_two_folds(wrists: dict[WristStratum, str]) -> None:
 
 
 def test_polygons_that_cannot_be_read(tmp_path: Path) -> None:
-    touch(tmp_path, "broken.json")
+    (tmp_path / "broken.json").touch()
     items = [{"patient": name, "label": str(tmp_path / "broken.json")} for name in "ab"]
     with pytest.raises(HandsegInputError, match=r"broken\.json: is empty"):
         make_folds(items, 2)
@@ -343,7 +337,9 @@ def test_bad_split(
 
 
 def test_images_without_polygons_cannot_be_split(tmp_path: Path) -> None:
-    touch(tmp_path, "DCM/p1/1.png", "DCM/p2/2.png")
+    for patient in ("p1", "p2"):
+        (tmp_path / "DCM" / patient).mkdir(parents=True)
+        (tmp_path / "DCM" / patient / "1.png").touch()
     with pytest.raises(HandsegInputError, match=rf"has images without polygons; {EXPECTED_LAYOUT}"):
         fold_split(tmp_path, None, 0, "training")
 

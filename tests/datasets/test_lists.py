@@ -35,10 +35,6 @@ def annotated(root: Path, patients: dict[str, int]) -> Path:
     return root
 
 
-def items_of(patients: dict[str, int]) -> list[dict[str, str]]:
-    return [{"patient": patient} for patient, count in patients.items() for _ in range(count)]
-
-
 def test_find_images_is_sorted_and_passes_over_what_is_no_visible_image(tmp_path: Path) -> None:
     touch(tmp_path, "b/2.PNG", "a/1.tiff", "a/5.nii.gz", "3.jpg", "a/x.json", "a/x.gz", "a/._1.png", ".cache/4.png")
     (tmp_path / "folder.png").mkdir()

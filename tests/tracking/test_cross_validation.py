@@ -21,6 +21,7 @@ from handseg_bundle_common.formats.rle import decode_rle, read_submission
 from handseg_bundle_common.tracking import CrossValidation, cross_validate, cross_validation, summary_text
 from handseg_bundle_common.tracking.out_of_fold import read_scores
 from handseg_bundle_common.tracking.parent_run import ParentRun
+from handseg_bundle_common.tracking.plan import fold_workflow
 
 SMALL = {"image_size": 64, "max_epochs": 1, "batch_size": 4, "num_workers": 0, "device": "cpu", "threshold": 0.3}
 
@@ -160,7 +161,7 @@ def test_impossible_wishes_leave_nothing_behind(plan, tmp_path, changes, only, m
 def test_recipes_do_not_decide_which_weights_are_evaluated(plan, repository):
     """The fine-tuning recipe puts its own weights into the network; the evaluation must load those of the fold."""
     recipe = repository / "bundles" / "effisegnet" / "configs" / "finetune.json"
-    workflow = cross_validation._workflow(replace(plan, configs=[recipe]), 1, is_evaluation=True, output_dir="")
+    workflow = fold_workflow(replace(plan, configs=[recipe]), 1, is_evaluation=True, output_dir="")
     assert workflow.parser["network"]["path"] == "@weights"
     assert workflow.parser.get_parsed_content("weights") == str(plan.fold_dir(1) / "models" / "model.pt")
 
