@@ -19,17 +19,20 @@ from handseg_bundle_common.anatomy import BONES, NUM_BONES, Group
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
 from handseg_bundle_common.resources import cache_folder
-from handseg_bundle_common.simulation.hand_model import HandModel
+from handseg_bundle_common.simulation.hand_model import CHANNEL_OF_PART, NUM_PARTS, HandModel
 from handseg_bundle_common.simulation.proportions import correct_proportions
 from handseg_bundle_common.simulation.surfaces import Surface, inner_wall, is_watertight, remesh
 
-CACHE_NAME = "handseg-bones-2.npz"
+CACHE_NAME = "handseg-bones-3.npz"
 _QUANTUM_MM = 0.01
 _FINGER_FILES = [f"{ray}{part}" for ray in (2, 3, 4, 5) for part in ("distph", "midph", "proxph", "mc")]
 _MESH_FILES = ["thumbdist", "thumbprox", "1mc", *_FINGER_FILES] + [bone.name.lower() for bone in BONES[19:]]
 # Voxel edge and smoothing in millimetres for the surfaces that are shipped open.
 _REPAIRS = {"5distph": (0.35, 0.4), "pisiform": (0.5, 0.5), "radius": (1.4, 1.3), "ulna": (1.4, 1.1)}
 _FOREARM_LENGTH_MM = 190.0
+# The radial and the ulnar sesamoid of the thumb: centre against the joint of metacarpal and phalanx, and half axes
+# along x, y and z, in millimetres.
+_SESAMOIDS = (((4.0, 5.0, -8.0), (2.0, 2.6, 1.8)), ((-4.0, 5.0, -8.0), (2.2, 2.8, 1.9)))
 
 
 def about() -> str:
@@ -82,6 +85,7 @@ def build_assets(output: Path | None = None) -> Path:
     centre = origins["capitate"]
     surfaces = [_read_bone(models / "meshes" / f"{name}.stl", origins[name] - centre) for name in _MESH_FILES]
     joints = np.array([(origins[name] - centre) * 1000 for name in _MESH_FILES])
+    surfaces += [_sesamoid(joints[1], offset, sizes) for offset, sizes in _SESAMOIDS]
     hand = _with_cortex(correct_proportions(_assemble(surfaces, joints)))
     with write_atomically(output) as temporary:
         np.savez_compressed(
@@ -97,7 +101,7 @@ def build_assets(output: Path | None = None) -> Path:
 
 
 def _assemble(surfaces: list[Surface], joints: NDArray[np.float64]) -> HandModel:
-    """Join 29 surfaces to one hand; there is no inner wall yet."""
+    """Join the surfaces of all parts to one hand; there is no inner wall yet."""
     vertices = np.concatenate([surface.vertices for surface in surfaces]).astype(np.float32)
     return HandModel(
         vertices=vertices,
@@ -111,15 +115,16 @@ def _assemble(surfaces: list[Surface], joints: NDArray[np.float64]) -> HandModel
 
 def _with_cortex(hand: HandModel) -> HandModel:
     inner = []
-    for channel in range(NUM_BONES):
-        surface = Surface(hand.vertices_of(channel).astype(float), hand.triangles_of(channel).astype(int))
-        inner.append(inner_wall(surface, _cortex_depth(channel, surface)))
+    for part, channel in enumerate(CHANNEL_OF_PART):
+        surface = Surface(hand.vertices_of(part).astype(float), hand.triangles_of(part).astype(int))
+        depth = np.full(len(surface.vertices), 0.5) if part >= NUM_BONES else _cortex_depth(channel, surface)
+        inner.append(inner_wall(surface, depth))
     return replace(hand, inner_vertices=np.concatenate(inner).astype(np.float32))
 
 
 def _from_arrays(arrays: dict[str, NDArray[Any]]) -> HandModel:
     starts = arrays["vertex_starts"].astype(np.int64)
-    if len(starts) != NUM_BONES + 1 or starts[-1] != len(arrays["vertices"]):
+    if len(starts) != NUM_PARTS + 1 or starts[-1] != len(arrays["vertices"]):
         raise ValueError("wrong number of bones")
     return HandModel(
         vertices=(arrays["vertices"] * _QUANTUM_MM).astype(np.float32),
@@ -177,6 +182,13 @@ def _read_bone(path: Path, origin: NDArray[np.float64]) -> Surface:
     if not is_watertight(surface.triangles):
         raise HandsegInputError(path, "the surface cannot be closed", "install myo-sim 0.2.4")
     return surface
+
+
+def _sesamoid(joint: NDArray[np.float64], offset: tuple[float, ...], half_axes: tuple[float, ...]) -> Surface:
+    import trimesh  # noqa: PLC0415 - only building the cache needs it
+
+    ball = trimesh.creation.icosphere(subdivisions=3)
+    return Surface(np.asarray(ball.vertices) * half_axes + joint + offset, np.asarray(ball.faces))
 
 
 def _cortex_depth(channel: int, surface: Surface) -> NDArray[np.float64]:

@@ -8,7 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from handseg_bundle_common.simulation.attenuation import BoneImage
+from handseg_bundle_common.simulation.settings import DetectorSettings
+
 Image = NDArray[np.float32]
+
+# Linear attenuation per millimetre at about 38 keV: water and compact bone of 1.9 g/cm3 (NIST XCOM).
+_WATER, _COMPACT_BONE = 0.028, 0.110
 
 
 @dataclass(frozen=True)
@@ -24,9 +30,6 @@ class Appearance:
         tone: offsets (4,) that bend the tone curve at inner knots.
         ramp: smooth field added to the picture, at 4 x 4 knots.
         sharpening: strengths (2,) of unsharp masking at a fine and a coarse scale; negative blurs.
-        strip: height as a share of the picture and grey of a bright strip along the top.
-        borders: widths of dark collimation borders as shares of the picture: left, right, top, bottom.
-        marker: centre (x, y), width, height as shares and grey of a side marker; grey 0 means none.
     """
 
     focal_blur_mm: float
@@ -37,18 +40,12 @@ class Appearance:
     tone: NDArray[np.float64]
     ramp: NDArray[np.float32]
     sharpening: tuple[float, float]
-    strip: tuple[float, float]
-    borders: tuple[float, float, float, float]
-    marker: tuple[float, float, float, float, float]
 
 
-def draw_appearance(generator: np.random.Generator) -> Appearance:
+def draw_appearance(generator: np.random.Generator, settings: DetectorSettings) -> Appearance:
     """Draw the look of one radiograph."""
-    has_strip, has_borders, has_marker = generator.random(3) < (0.4, 0.2, 0.35)
-    borders = generator.uniform(0, 0.05, 4) * (generator.random(4) < 0.6) * has_borders
-    side = generator.choice([-1, 1])
     return Appearance(
-        focal_blur_mm=float(generator.uniform(0.08, 0.28)),
+        focal_blur_mm=settings.focal_blur_mm.draw(generator),
         noise=float(np.exp(generator.uniform(np.log(0.002), np.log(0.02)))),
         air=float(np.clip(generator.normal(0.045, 0.03), 0.0, 0.15)),
         top=float(generator.uniform(0.52, 0.9)),
@@ -56,37 +53,30 @@ def draw_appearance(generator: np.random.Generator) -> Appearance:
         tone=generator.normal(0, 0.03, 4),
         ramp=(generator.normal(0, 0.02, (4, 4))).astype(np.float32),
         sharpening=(float(generator.uniform(-0.2, 0.7)), float(generator.uniform(-0.1, 0.4))),
-        strip=(float(generator.uniform(0.004, 0.03)), float(generator.uniform(0.1, 0.6)) * bool(has_strip)),
-        borders=(float(borders[0]), float(borders[1]), float(borders[2]), float(borders[3])),
-        marker=(
-            float(0.5 + side * generator.uniform(0.32, 0.45)),
-            float(generator.uniform(0.04, 0.3)),
-            float(generator.uniform(0.03, 0.08)),
-            float(generator.uniform(0.03, 0.08)),
-            float(generator.uniform(0.3, 1.0)) * bool(has_marker),
-        ),
     )
 
 
 def develop(
-    line_integrals: Image, bone: NDArray[np.bool_], spacing_mm: float, look: Appearance, generator: np.random.Generator
+    water_mm: Image, bones: BoneImage, spacing_mm: float, look: Appearance, generator: np.random.Generator
 ) -> Image:
-    """Turn line integrals (H, W) into a radiograph (H, W) in 0..1, bone bright.
+    """Turn water and compact bone along the rays (H, W) into a radiograph (H, W) in 0..1, bone bright.
 
     Args:
-        line_integrals: attenuation along the rays.
-        bone: where bones are (H, W); the exposure follows them.
+        water_mm: water along the rays.
+        bones: compact bone along the rays, and where bones are: the exposure follows them.
         spacing_mm: distance of pixel centres.
         look: drawn appearance.
         generator: source of the noise, which is per pixel.
     """
+    line_integrals = np.float32(_WATER) * water_mm + np.float32(_COMPACT_BONE) * bones.mineral_mm
     signal = _blur(line_integrals, look.focal_blur_mm / spacing_mm)
     signal = signal + _noise(signal, look.noise * 0.3 / max(spacing_mm, 0.15), generator)
+    bone = bones.packed_masks > 0
     reference = float(np.percentile(signal[bone][::7], 99)) if bone.any() else 1.0
     signal = _sharpen(signal / max(reference, 1e-3), spacing_mm, look.sharpening)
     grey = look.air + (look.top - look.air) * _tone(signal, look.gamma, look.tone)
     grey += cv2.resize(look.ramp, grey.shape[::-1], interpolation=cv2.INTER_CUBIC)
-    return np.asarray(np.clip(_furnish(grey, look), 0, 1), np.float32)
+    return np.asarray(np.clip(grey, 0, 1), np.float32)
 
 
 def _blur(image: Image, sigma: float) -> Image:
@@ -120,21 +110,3 @@ def _tone(signal: Image, gamma: float, offsets: NDArray[np.float64]) -> Image:
     smooth = levels**gamma + np.interp(levels, knots, curve - knots**gamma)
     table = np.maximum.accumulate(smooth).astype(np.float32)
     return np.asarray(table[(np.clip(signal, 0, 1.5) * (8191 / 1.5)).astype(np.uint16)])
-
-
-def _furnish(grey: Image, look: Appearance) -> Image:
-    """Add strip, marker and collimation borders."""
-    height, width = grey.shape
-    strip, brightness = look.strip
-    if brightness:
-        grey[: max(round(strip * height), 1)] += brightness
-    x, y, wide, high, level = look.marker
-    if level:
-        rows = slice(round((y - high / 2) * height), round((y + high / 2) * height))
-        columns = slice(round((x - wide / 2) * width), round((x + wide / 2) * width))
-        grey[rows, columns] = np.maximum(grey[rows, columns], level)
-    left, right, top, bottom = (
-        round(share * side) for share, side in zip(look.borders, (width, width, height, height), strict=True)
-    )
-    grey[:top], grey[height - bottom :], grey[:, :left], grey[:, width - right :] = 0, 0, 0, 0
-    return grey

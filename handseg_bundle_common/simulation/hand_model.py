@@ -8,22 +8,28 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from handseg_bundle_common.anatomy import BONES, NUM_BONES, Group
+from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES, Group
 
 # Channels of each ray from the metacarpal to the distal phalanx, thumb first.
 RAYS = ((2, 1, 0), (6, 5, 4, 3), (10, 9, 8, 7), (14, 13, 12, 11), (18, 17, 16, 15))
+# The bone that each surface belongs to: the 29 bones, then the radial and the ulnar sesamoid at the thumb's metacarpal.
+SESAMOIDS = (NUM_BONES, NUM_BONES + 1)
+CHANNEL_OF_PART = (*range(NUM_BONES), CHANNEL["finger-3"], CHANNEL["finger-3"])
+NUM_PARTS = len(CHANNEL_OF_PART)
 
 
 @dataclass(frozen=True)
 class HandModel:
-    """Surfaces of the 29 bones of a right hand, in millimetres; at rest x is radial, y proximal and z dorsal.
+    """Surfaces of the bones of a right hand, in millimetres; at rest x is radial, y proximal and z dorsal.
+
+    The 31 parts are the 29 bones in channel order and the two sesamoids of the thumb.
 
     Attributes:
-        vertices: outer surface (V, 3) of all bones, one after the other.
+        vertices: outer surface (V, 3) of all parts, one after the other.
         inner_vertices: inner wall of the cortex (V, 3), vertex by vertex below the outer surface.
-        triangles: outward triangles (T, 3), indices into one bone's own vertices.
-        vertex_starts: first vertex of each bone and the total (30,).
-        triangle_starts: first triangle of each bone and the total (30,).
+        triangles: outward triangles (T, 3), indices into one part's own vertices.
+        vertex_starts: first vertex of each part and the total (32,).
+        triangle_starts: first triangle of each part and the total (32,).
         joint_centres: centre of the joint at the proximal end of each bone (29, 3).
     """
 
@@ -34,17 +40,17 @@ class HandModel:
     triangle_starts: NDArray[np.int64]
     joint_centres: NDArray[np.float64]
 
-    def slice_of(self, channel: int) -> slice:
-        """Return where the vertices of one bone stand."""
-        return slice(int(self.vertex_starts[channel]), int(self.vertex_starts[channel + 1]))
+    def slice_of(self, part: int) -> slice:
+        """Return where the vertices of one part stand."""
+        return slice(int(self.vertex_starts[part]), int(self.vertex_starts[part + 1]))
 
-    def vertices_of(self, channel: int) -> NDArray[np.float32]:
-        """Return the outer surface (v, 3) of one bone."""
-        return self.vertices[self.slice_of(channel)]
+    def vertices_of(self, part: int) -> NDArray[np.float32]:
+        """Return the outer surface (v, 3) of one part."""
+        return self.vertices[self.slice_of(part)]
 
-    def triangles_of(self, channel: int) -> NDArray[np.int32]:
-        """Return the triangles (t, 3) of one bone."""
-        return self.triangles[self.triangle_starts[channel] : self.triangle_starts[channel + 1]]
+    def triangles_of(self, part: int) -> NDArray[np.int32]:
+        """Return the triangles (t, 3) of one part."""
+        return self.triangles[self.triangle_starts[part] : self.triangle_starts[part + 1]]
 
     def axis_of(self, channel: int) -> NDArray[np.float64]:
         """Return the long axis of one bone as a unit vector that points distally at rest."""
@@ -61,11 +67,11 @@ class HandModel:
 def transform_bones(model: HandModel, matrices: NDArray[np.float64], offsets: NDArray[np.float64]) -> HandModel:
     """Map every bone with its joint by its own matrix (29, 3, 3) and offset (29, 3) in millimetres."""
     vertices, inner = np.empty_like(model.vertices), np.empty_like(model.vertices)
-    for channel in range(NUM_BONES):
-        part = model.slice_of(channel)
+    for part, channel in enumerate(CHANNEL_OF_PART):
+        where = model.slice_of(part)
         matrix, offset = matrices[channel].T.astype(np.float32), offsets[channel].astype(np.float32)
-        vertices[part] = model.vertices[part] @ matrix + offset
-        inner[part] = model.inner_vertices[part] @ matrix + offset
+        vertices[where] = model.vertices[where] @ matrix + offset
+        inner[where] = model.inner_vertices[where] @ matrix + offset
     joints = np.einsum("bij,bj->bi", matrices, model.joint_centres) + offsets
     return replace(model, vertices=vertices, inner_vertices=inner, joint_centres=joints)
 
@@ -92,6 +98,36 @@ def grow_bones(
             moves[child] += moves[parent] + (matrices[parent] - np.eye(3)) @ arm
     fixed = np.array([_fixed_point(model, channel) for channel in range(NUM_BONES)])
     return transform_bones(model, matrices, fixed - np.einsum("bij,bj->bi", matrices, fixed) + moves)
+
+
+def mirrored(model: HandModel) -> HandModel:
+    """Return the mirror image in the radial axis: the thumb of a right hand comes to lie at low columns."""
+    mirror = np.array([-1, 1, 1], np.float32)
+    return replace(
+        model,
+        vertices=model.vertices * mirror,
+        inner_vertices=model.inner_vertices * mirror,
+        triangles=np.ascontiguousarray(model.triangles[:, ::-1]),
+        joint_centres=model.joint_centres * mirror,
+    )
+
+
+def turned(model: HandModel, degrees: float) -> HandModel:
+    """Turn everything about the axis from the detector to the source, from x towards y."""
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    matrix = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+    return transform_bones(model, np.repeat(matrix[None], NUM_BONES, 0), np.zeros((NUM_BONES, 3)))
+
+
+def moved(model: HandModel, offset: NDArray[np.float64]) -> HandModel:
+    """Displace everything by `offset` (3,) millimetres."""
+    step = offset.astype(np.float32)
+    return replace(
+        model,
+        vertices=model.vertices + step,
+        inner_vertices=model.inner_vertices + step,
+        joint_centres=model.joint_centres + offset,
+    )
 
 
 def _fixed_point(model: HandModel, channel: int) -> NDArray[np.float64]:

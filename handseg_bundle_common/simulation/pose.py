@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES
 from handseg_bundle_common.simulation.hand_model import RAYS, HandModel, transform_bones
+from handseg_bundle_common.simulation.settings import PoseSettings
 
 # Share of the wrist's rotation that each bone of the proximal row follows; the distal row follows all of it.
 _PROXIMAL_ROW = {"Scaphoid": 0.45, "Lunate": 0.5, "Triquetrum": 0.8, "Pisiform": 0.8}
@@ -50,12 +51,12 @@ class Pose:
     row_shares: NDArray[np.float64]
 
 
-def draw_pose(generator: np.random.Generator) -> Pose:
+def draw_pose(generator: np.random.Generator, settings: PoseSettings) -> Pose:
     """Draw a pose; half of the wrists are straight, half deviated by 31 to 53 degrees.
 
     One spread and one curl move all fingers together, because independent joints would cross the fingers.
     """
-    deviated = generator.random() < 0.5
+    deviated = generator.random() < settings.deviated
     deviation = np.clip(generator.normal(42, 5), 31, 53) if deviated else np.clip(generator.normal(2, 4), -8, 14)
     spread, curl = generator.normal(1, 0.25), abs(generator.normal(0, 4))
     thumb, thumb_roll = generator.normal(0, 6), generator.normal(_THUMB_ROLL, 15)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONES, NUM_BONES, Group
 from handseg_bundle_common.simulation.hand_model import HandModel, grow_bones
+from handseg_bundle_common.simulation.settings import ShapeSettings
 
 _Float = TypeVar("_Float", np.float32, np.float64)
 
@@ -35,6 +36,8 @@ class Shape:
         wave_phases: phases of the warp (8,).
         wave_amplitudes: displacements of the warp in millimetres (8, 3).
         cortex: factor on the thickness of the cortex.
+        sesamoids: whether the thumb has its radial and its ulnar sesamoid.
+        sesamoids_labelled: whether masks of the thumb's metacarpal hold them.
     """
 
     size: float
@@ -44,9 +47,11 @@ class Shape:
     wave_phases: NDArray[np.float64]
     wave_amplitudes: NDArray[np.float64]
     cortex: float
+    sesamoids: tuple[bool, bool]
+    sesamoids_labelled: bool
 
 
-def draw_shape(generator: np.random.Generator) -> Shape:
+def draw_shape(generator: np.random.Generator, settings: ShapeSettings) -> Shape:
     """Draw the anatomy of one person."""
     widths, lengths = np.empty(NUM_BONES), np.empty(NUM_BONES)
     robustness = generator.normal(0, 0.035)
@@ -58,7 +63,7 @@ def draw_shape(generator: np.random.Generator) -> Shape:
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     wavelengths = generator.uniform(50, 200, (_WAVES, 1))
     return Shape(
-        size=float(np.exp(generator.normal(0, 0.06))),
+        size=float(np.exp(settings.size.draw(generator))),
         widths=widths,
         lengths=lengths,
         wave_vectors=directions * 2 * np.pi / wavelengths,
@@ -66,6 +71,8 @@ def draw_shape(generator: np.random.Generator) -> Shape:
         # The strain, amplitude over wavelength, is the same for all waves.
         wave_amplitudes=generator.normal(0, 0.0045, (_WAVES, 3)) * wavelengths,
         cortex=float(np.clip(generator.normal(1, 0.2), 0.5, 1.5)),
+        sesamoids=(bool(generator.random() < settings.sesamoid), bool(generator.random() < settings.sesamoid)),
+        sesamoids_labelled=bool(generator.random() < settings.sesamoids_labelled),
     )
 
 

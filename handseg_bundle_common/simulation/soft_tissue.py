@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from handseg_bundle_common.anatomy import CHANNEL
 from handseg_bundle_common.simulation.hand_model import RAYS, HandModel
 from handseg_bundle_common.simulation.projection import Beam
+from handseg_bundle_common.simulation.settings import TissueSettings
 
 _GRID_MM = 2.0
 # Distance in millimetres over which neighbouring rays flow into each other.
@@ -35,6 +36,19 @@ _HALF_DEPTHS = (
 
 
 @dataclass(frozen=True)
+class SoftTissue:
+    """Soft tissue on the detector, as if there were no bones.
+
+    Attributes:
+        thickness_mm: distance from skin to skin along the rays (H, W).
+        water_mm: water that attenuates like it (H, W).
+    """
+
+    thickness_mm: NDArray[np.float32]
+    water_mm: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Build:
     """Drawn soft tissue of one person: factors on the widths of fingers and palm and on all depths, and the webs.
 
@@ -51,18 +65,18 @@ class Build:
     thumb_web: float
 
 
-def draw_build(generator: np.random.Generator) -> Build:
+def draw_build(generator: np.random.Generator, settings: TissueSettings) -> Build:
     """Draw the soft tissue of one person."""
     return Build(
-        width=float(np.exp(generator.normal(0, 0.07))),
+        width=float(np.exp(settings.width.draw(generator))),
         depth=float(np.exp(generator.normal(0, 0.08))),
         web=float(generator.uniform(0.2, 0.4)),
         thumb_web=float(generator.uniform(5, 10)),
     )
 
 
-def soft_tissue_thickness(hand: HandModel, beam: Beam, build: Build, size: float) -> NDArray[np.float32]:
-    """Return the thickness of the hand with its bones in millimetres at every pixel (H, W).
+def soft_tissue(hand: HandModel, beam: Beam, build: Build, size: float, generator: np.random.Generator) -> SoftTissue:
+    """Return the soft tissue at every pixel (H, W).
 
     The skin is a smooth union of tapered rays that run from the elbow to the finger tips; their cross-sections are
     ellipses, so neither joints nor the wrist leave a step.
@@ -72,6 +86,7 @@ def soft_tissue_thickness(hand: HandModel, beam: Beam, build: Build, size: float
         beam: detector.
         build: drawn soft tissue.
         size: factor on the whole hand.
+        generator: source of the texture of fat and muscle.
     """
     scale = np.array([1, 1, build.width * size, build.depth * size])
     lines = [line * scale for line in [*_rays(hand, beam), *_webs(hand, beam, build)]]
@@ -84,7 +99,8 @@ def soft_tissue_thickness(hand: HandModel, beam: Beam, build: Build, size: float
     fine = cv2.warpAffine(field, matrix, (beam.width, beam.height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     inside, radius, depth = fine[..., 0], np.maximum(fine[..., 1], 1), np.maximum(fine[..., 2], 0)
     across = 1 - np.clip(inside / radius, 0, 1)
-    return np.asarray(2 * depth * np.sqrt(1 - across * across), np.float32)
+    thickness = np.asarray(2 * depth * np.sqrt(1 - across * across), np.float32)
+    return SoftTissue(thickness, thickness)
 
 
 def _flat(points: NDArray[np.float64], beam: Beam) -> NDArray[np.float64]:

@@ -11,7 +11,8 @@ import pytest
 
 from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL, Side
 from handseg_bundle_common.masks import unpack_masks
-from handseg_bundle_common.simulation import HandModel, SimulatedHand, sampler, simulate_hand
+from handseg_bundle_common.simulation import HandModel, SimulatedHand, attenuation, sampler, simulate_hand
+from handseg_bundle_common.simulation.settings import DATASET
 
 SIZE = 256
 
@@ -82,7 +83,7 @@ def test_masks_are_the_bones_that_the_central_rays_meet(hand: HandModel):
     """Finer sampling of the thickness must not move the masks: they are those of the pixel centres alone."""
     coarse = simulate_hand(2, 200, Side.RIGHT, hand)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampler, "_OVERSAMPLED_MM", np.inf)
+        patch.setattr(attenuation, "_OVERSAMPLED_MM", np.inf)
         plain = simulate_hand(2, 200, Side.RIGHT, hand)
     assert (coarse.packed_masks != plain.packed_masks).sum() <= 2, "but for rounding"
 
@@ -113,7 +114,7 @@ def test_about_four_hundredths_of_the_bone_pixels_carry_two_bones(hands: list[Si
 
 
 def test_half_of_the_wrists_are_deviated_towards_the_ulna_while_the_forearm_stays_upright(hand: HandModel):
-    poses = [sampler.draw_pose(np.random.default_rng(seed)) for seed in range(400)]
+    poses = [sampler.draw_pose(np.random.default_rng(seed), DATASET.pose) for seed in range(400)]
     deviated = np.array([pose.deviation for pose in poses]) > 30
     assert 0.43 < deviated.mean() < 0.57
     assert np.abs([pose.forearm for pose in poses]).max() < 15

@@ -1,0 +1,90 @@
+"""Where the hand lies on the detector and where the source stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from handseg_bundle_common.anatomy import CHANNEL
+from handseg_bundle_common.simulation.hand_model import HandModel, mirrored, moved, turned
+from handseg_bundle_common.simulation.projection import Beam
+from handseg_bundle_common.simulation.settings import FieldSettings
+
+# Framing: bones keep this distance from the edges, and at least this much is left below the wrist's centre.
+_MARGIN_MM, _FOREARM_MM, _MAGNIFICATION = 8.0, 65.0, 1.02
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Drawn geometry of one exposure.
+
+    Attributes:
+        field_mm: height of the picture on the detector.
+        wrist: place of the wrist's centre as shares of the width and height, for a right hand.
+        source_mm: height of the X-ray source above the detector.
+        source_offset_mm: foot of the source (x, y) against the picture's centre.
+        clearance_mm: distance of the lowest bone from the detector.
+        rotation: rotation of the hand in the picture in degrees.
+        aspect: width over height of the picture, where the caller does not choose it.
+    """
+
+    field_mm: float
+    wrist: tuple[float, float]
+    source_mm: float
+    source_offset_mm: tuple[float, float]
+    clearance_mm: float
+    rotation: float
+    aspect: float
+
+
+def draw_placement(generator: np.random.Generator, settings: FieldSettings) -> Placement:
+    """Draw where the hand lies on the detector; the forearm leaves the picture through its bottom."""
+    return Placement(
+        field_mm=settings.height_mm.draw(generator),
+        wrist=(settings.wrist_x.draw(generator), settings.wrist_y.draw(generator)),
+        source_mm=settings.source_mm.draw(generator),
+        source_offset_mm=(settings.source_offset_mm.draw(generator), settings.source_offset_mm.draw(generator)),
+        clearance_mm=settings.clearance_mm.draw(generator),
+        rotation=settings.rotation.draw(generator),
+        aspect=settings.aspect.draw(generator),
+    )
+
+
+def place(hand: HandModel, drawn: Placement, height: int, width: int) -> tuple[HandModel, Beam]:
+    """Lay a posed right hand on the detector, thumb to the left as seen from the source.
+
+    Where the picture would cut off a bone of the hand, the wrist is moved and, if need be, the field widened.
+
+    Args:
+        hand: posed hand with the wrist's centre as its origin.
+        drawn: placement without regard to this hand.
+        height: rows of the detector.
+        width: columns of the detector.
+
+    Returns:
+        The hand in the beam's frame, and the beam.
+    """
+    hand = turned(mirrored(hand), drawn.rotation)
+    placement = _framed(hand, drawn, width / height)
+    spacing = placement.field_mm / height
+    size = np.array([width, height]) * spacing
+    foot = size / 2 + placement.source_offset_mm
+    lowest = _fingers_and_carpus(hand)[:, 2].min()
+    offset = np.array([*(np.array(placement.wrist) * size), placement.clearance_mm - lowest])
+    return moved(hand, offset), Beam(height, width, spacing, (float(foot[0]), float(foot[1]), placement.source_mm))
+
+
+def _fingers_and_carpus(hand: HandModel) -> np.ndarray:
+    return hand.vertices[: hand.slice_of(CHANNEL["Radius"]).start]
+
+
+def _framed(hand: HandModel, drawn: Placement, aspect: float) -> Placement:
+    """Move the wrist, and step back if need be, until the picture shows every bone of the hand."""
+    points = _fingers_and_carpus(hand)[:, :2] * _MAGNIFICATION
+    low, high = points.min(0) - _MARGIN_MM, points.max(0) + _MARGIN_MM
+    field = max(drawn.field_mm, float(high[0] - low[0]) / aspect, float(-low[1]) + _FOREARM_MM)
+    x, y = np.array(drawn.wrist) * [aspect * field, field]
+    x = np.clip(x, -low[0], aspect * field - high[0])
+    y = np.clip(y, -low[1], field - _FOREARM_MM)
+    return replace(drawn, field_mm=field, wrist=(float(x / (aspect * field)), float(y / field)))
