@@ -25,13 +25,13 @@ REPOSITORY = Path(__file__).parents[1]
 PAGE = REPOSITORY / "docs" / "own-data.md"
 # What `check-data` has to say of the planted faults: kind, file and bone.
 PLANTED = {
-    ("WRONG_ORDER", "sim0001_L.png", "Trapezium"),
-    ("WRONG_ORDER", "sim0001_L.png", "Trapezoid"),
-    ("MISSING_BONE", "sim0002_L.png", "finger-6"),
-    ("MISSING_BONE", "sim0003_L.png", "finger-1"),
-    ("UNKNOWN_BONE", "sim0003_L.png", "finger-20"),
-    ("UNREADABLE_IMAGE", "sim0004_R.png", None),
-    ("LONE_POLYGONS", "sim0005_R.json", None),
+    ("WRONG_ORDER", "sim11-0001_L.png", "Trapezium"),
+    ("WRONG_ORDER", "sim11-0001_L.png", "Trapezoid"),
+    ("MISSING_BONE", "sim11-0002_L.png", "finger-6"),
+    ("MISSING_BONE", "sim11-0003_L.png", "finger-1"),
+    ("UNKNOWN_BONE", "sim11-0003_L.png", "finger-20"),
+    ("UNREADABLE_IMAGE", "sim11-0004_R.png", None),
+    ("LONE_POLYGONS", "sim11-0005_R.json", None),
 }
 SMALL = "--max_epochs 2 --batch_size 2 --num_workers 0"
 
@@ -60,16 +60,16 @@ def _small(line: str, runs: Path) -> str:
 
 def plant_faults(data: Path) -> None:
     """Exchange two bones, forget one, name one wrongly, truncate a picture and lose another."""
-    labels = [data / "outputs_json" / f"sim{n:04d}" / f"sim{n:04d}_L.json" for n in (1, 2, 3)]
+    labels = [data / "outputs_json" / f"sim11-{n:04d}" / f"sim11-{n:04d}_L.json" for n in (1, 2, 3)]
     exchange = {"Trapezium": "Trapezoid", "Trapezoid": "Trapezium"}
     for path, names in zip(labels, (exchange, {"finger-6": None}, {"finger-1": "finger-20"}), strict=True):
         document = json.loads(path.read_text(encoding="utf-8"))
         renamed = [entry | {"label": names.get(entry["label"], entry["label"])} for entry in document["annotations"]]
         document["annotations"] = [entry for entry in renamed if entry["label"] is not None]
         path.write_text(json.dumps(document), encoding="utf-8")
-    truncated = data / "DCM" / "sim0004" / "sim0004_R.png"
+    truncated = data / "DCM" / "sim11-0004" / "sim11-0004_R.png"
     truncated.write_bytes(truncated.read_bytes()[:3000])
-    (data / "DCM" / "sim0005" / "sim0005_R.png").unlink()
+    (data / "DCM" / "sim11-0005" / "sim11-0005_R.png").unlink()
 
 
 def run(command: str, expected: int = 0) -> None:

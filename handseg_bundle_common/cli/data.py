@@ -14,27 +14,33 @@ _FAULTY = 1
 def simulate(
     *,
     output: str | None = None,
-    count: int | str = 8,
+    count: int | str | None = None,
     size: int | str = 2048,
     seed: int | str = 0,
     workers: int | str | None = None,
     assets: str | None = None,
+    preset: str = "dataset",
     about: bool = False,
+    report: bool = False,
 ) -> Job:
     """Simulate radiographs of hands with exact overlapping masks, in the layout of the data set.
 
     Args:
         output: folder for DCM/ and outputs_json/; hands that are there already are kept.
-        count: number of radiographs, two a patient.
-        size: side of the square radiographs in px.
+        count: number of radiographs, two a patient; by default 8, or 200 for a report.
+        size: longer side of the radiographs in px; those of the data set are square.
         seed: the same seed gives the same hands.
         workers: number of processes, by default one a core.
         assets: file of bone surfaces in place of the cached one.
+        preset: dataset (the look of the data set), wild (radiographs from elsewhere) or shifted (for benchmarks only).
         about: tell instead where the bone surfaces come from.
+        report: write instead tables and figures that compare the radiographs with real ones.
     """
-    check_values(output=output, assets=assets)
+    check_values(output=output, assets=assets, preset=preset)
     check_switch("about", about)
-    hands, side, first = number_of("count", count, int), number_of("size", size, int), number_of("seed", seed, int)
+    check_switch("report", report)
+    hands = number_of("count", (200 if report else 8) if count is None else count, int)
+    side, first = number_of("size", size, int), number_of("seed", seed, int)
     processes = None if workers is None else number_of("workers", workers, int)
 
     def start() -> str:
@@ -47,7 +53,12 @@ def simulate(
         if output is None:
             raise HandsegInputError("--output", "is missing", "name the folder for the simulated hands")
         surfaces = None if assets is None else Path(assets)
-        done = simulation.write_hands(hands, side, first, output, assets=surfaces, workers=processes)
+        if report:
+            found = simulation.write_report(
+                output, count=hands, size=side, seed=first, assets=surfaces, workers=processes, preset=preset
+            )
+            return f"{found}\nTables and figures: {output}"
+        done = simulation.write_hands(hands, side, first, output, assets=surfaces, workers=processes, preset=preset)
         return f"{len(done)} simulated: {output}"
 
     return Job(start)

@@ -9,6 +9,7 @@ from handseg_bundle_common.simulation.sampler import SimulatedHand, hand_of, sim
 
 if TYPE_CHECKING:
     from handseg_bundle_common.simulation.dataset import SimulatedHands
+    from handseg_bundle_common.simulation.report import write_report
     from handseg_bundle_common.simulation.writer import write_hands
 
 __all__ = [
@@ -21,10 +22,11 @@ __all__ = [
     "load_assets",
     "simulate_hand",
     "write_hands",
+    "write_report",
 ]
 
 
-_LAZY = {"SimulatedHands": "dataset", "write_hands": "writer"}
+_LAZY = {"SimulatedHands": "dataset", "write_hands": "writer", "write_report": "report"}
 
 
 def __getattr__(name: str) -> Any:

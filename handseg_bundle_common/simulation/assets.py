@@ -19,6 +19,7 @@ from handseg_bundle_common.anatomy import BONES, NUM_BONES, Group
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
 from handseg_bundle_common.resources import cache_folder
+from handseg_bundle_common.simulation.congruence import hollow_radius
 from handseg_bundle_common.simulation.hand_model import CHANNEL_OF_PART, NUM_PARTS, HandModel
 from handseg_bundle_common.simulation.proportions import correct_proportions
 from handseg_bundle_common.simulation.surfaces import Surface, inner_wall, is_watertight, remesh
@@ -30,9 +31,9 @@ _MESH_FILES = ["thumbdist", "thumbprox", "1mc", *_FINGER_FILES] + [bone.name.low
 # Voxel edge and smoothing in millimetres for the surfaces that are shipped open.
 _REPAIRS = {"5distph": (0.35, 0.4), "pisiform": (0.5, 0.5), "radius": (1.4, 1.3), "ulna": (1.4, 1.1)}
 _FOREARM_LENGTH_MM = 190.0
-# The radial and the ulnar sesamoid of the thumb: centre against the joint of metacarpal and phalanx, and half axes
+# The two sesamoids of the thumb: centre against the joint of metacarpal and phalanx, on its flexor side, and half axes
 # along x, y and z, in millimetres.
-_SESAMOIDS = (((4.0, 5.0, -8.0), (2.0, 2.6, 1.8)), ((-4.0, 5.0, -8.0), (2.2, 2.8, 1.9)))
+_SESAMOIDS = (((-7.9, -2.9, 2.9), (2.0, 2.6, 1.8)), ((-8.3, 0.1, -4.1), (2.2, 2.8, 1.9)))
 
 
 def about() -> str:
@@ -86,7 +87,7 @@ def build_assets(output: Path | None = None) -> Path:
     surfaces = [_read_bone(models / "meshes" / f"{name}.stl", origins[name] - centre) for name in _MESH_FILES]
     joints = np.array([(origins[name] - centre) * 1000 for name in _MESH_FILES])
     surfaces += [_sesamoid(joints[1], offset, sizes) for offset, sizes in _SESAMOIDS]
-    hand = _with_cortex(correct_proportions(_assemble(surfaces, joints)))
+    hand = _with_cortex(hollow_radius(correct_proportions(_assemble(surfaces, joints))))
     with write_atomically(output) as temporary:
         np.savez_compressed(
             temporary,

@@ -7,22 +7,35 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
-from handseg_bundle_common.anatomy import BONES, NUM_BONES, Group
+from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES, Group
 from handseg_bundle_common.masks import Packed
+from handseg_bundle_common.simulation.cortex import Cortex, draw_cortex, inner_surface, outwards, smoothstep
 from handseg_bundle_common.simulation.hand_model import CHANNEL_OF_PART, HandModel
+from handseg_bundle_common.simulation.interior import STEP_MM, Pattern, add_bone
 from handseg_bundle_common.simulation.projection import Beam, Projection, project
 from handseg_bundle_common.simulation.settings import BoneSettings
+from handseg_bundle_common.simulation.texture import trabecular_tile
 
 Image = NDArray[np.float32]
 
-# Compact bone in spongy bone of about 450 HU, and water that attenuates like marrow, as shares of the volume.
-_SPONGY_MINERAL, _MARROW_WATER = 0.2, 0.95
-# Over this length in millimetres spongy bone gives way to fat marrow from the wrist along the forearm.
-_FOREARM_SPONGIOSA_MM = 42.0
-_TEXTURE_PITCH_MM = 0.15
 # Coarser pixels than this sample the thickness three times finer than their centres.
 _OVERSAMPLED_MM = 0.4
+# Slices of a bone's outline, the length over which it is smoothed for the flow of the trabeculae, and how far from an
+# end a slice belongs to it as long as it is narrower than this share of the widest there.
+_SLICE_MM, _FLOW_MM, _END_MM, _END_WIDTH = 2.0, 3.0, 20.0, 0.65
+# Density of spongy bone at joint ends against that of the carpus, strength of its texture, and how porous the cortex is
+# there.
+_SPONGY = {Group.PHALANGES: 1.35, Group.METACARPALS: 1.2, Group.CARPALS: 1.0, Group.FOREARM: 1.15}
+_TEXTURE = {Group.PHALANGES: 1.0, Group.METACARPALS: 0.8, Group.CARPALS: 1.0, Group.FOREARM: 1.6}
+_POROUS = {Group.PHALANGES: 0.5, Group.METACARPALS: 0.5, Group.CARPALS: 1.0, Group.FOREARM: 1.0}
+# Structures of carpal bones are hardly longer than wide.
+_CARPAL_STRETCH = 1.5
+# Distance of the physeal scar in millimetres from the distal end of forearm and metacarpals, and from the base of
+# phalanges and the thumb's metacarpal.
+_SCAR_MM = {Group.METACARPALS: 11.0, Group.PHALANGES: 5.0}
+_OTHER_SCARS_MM = {CHANNEL["finger-3"]: 7.0, CHANNEL["Radius"]: 15.0, CHANNEL["Ulna"]: 9.0}
 
 
 @dataclass(frozen=True)
@@ -47,15 +60,49 @@ class BoneTissue:
     """Drawn bone of one person.
 
     Attributes:
-        texture: standard deviation of the trabecular texture against the bone's own attenuation.
+        spongy: share of compact bone in the spongy bone at the joint ends of each bone (29,).
+        cortex: the cortex.
+        end_density: share of compact bone in the cortex at joint ends and of carpal bones.
+        forearm_spongiosa_mm: length over which spongy bone gives way to fat marrow along the forearm.
+        scars: spongy bone that the physeal scar of each bone adds, as a share of what is around it (29,).
+        scar_places: factor on the distance of each scar from its end (29,).
+        trabeculae: generator of the texture, "noise" or "network".
+        texture: standard deviation of 10 mm of spongy bone from ray to ray, as a share of its compact bone.
+        slope: exponent of the power spectrum of the noise.
+        grain: factor on the size of the trabecular structures.
+        stretch: length over width of the structures along the axes of long bones.
     """
 
+    spongy: NDArray[np.float64]
+    cortex: Cortex
+    end_density: float
+    forearm_spongiosa_mm: float
+    scars: NDArray[np.float64]
+    scar_places: NDArray[np.float64]
+    trabeculae: str
     texture: float
+    slope: float
+    grain: float
+    stretch: float
 
 
 def draw_bone_tissue(generator: np.random.Generator, settings: BoneSettings) -> BoneTissue:
     """Draw the bone of one person."""
-    return BoneTissue(texture=settings.texture.draw(generator))
+    loss = settings.loss.draw(generator) * bool(generator.random() < settings.osteopenia)
+    scarred = bool(generator.random() < settings.scar)
+    return BoneTissue(
+        spongy=settings.spongy.draw(generator) * (1 - loss) * np.exp(generator.uniform(-0.1, 0.1, NUM_BONES)),
+        cortex=draw_cortex(generator, settings, loss / 2),
+        end_density=settings.end_density.draw(generator),
+        forearm_spongiosa_mm=settings.forearm_spongiosa_mm.draw(generator),
+        scars=settings.scar_strength.draw(generator) * scarred * generator.uniform(0.2, 1.2, NUM_BONES),
+        scar_places=np.exp(generator.uniform(-0.15, 0.15, NUM_BONES)),
+        trabeculae=settings.trabeculae,
+        texture=settings.texture.draw(generator),
+        slope=settings.slope.draw(generator),
+        grain=settings.grain.draw(generator),
+        stretch=settings.stretch.draw(generator),
+    )
 
 
 def bone_image(
@@ -74,48 +121,110 @@ def bone_image(
         generator: source of the texture.
     """
     oversampling = 3 if beam.spacing_mm > _OVERSAMPLED_MM else 1
-    texture = texture_tile(generator, beam.spacing_mm)
+    tile = trabecular_tile(generator, tissue.trabeculae, tissue.slope, tissue.grain, beam.spacing_mm)
+    shifts = generator.random((len(CHANNEL_OF_PART), 2)) * len(tile.values)
+    inner = inner_surface(hand, tissue.cortex)
     fine = beam.refined(oversampling)
-    mineral = np.zeros((beam.height, beam.width), np.float32)
-    water, thickness = np.zeros_like(mineral), np.zeros_like(mineral)
+    sums = np.zeros((3, beam.height, beam.width), np.float32)
     packed = np.zeros((beam.height, beam.width), np.uint32)
     for part, channel in parts.items():
-        where, triangles = hand.slice_of(part), hand.triangles_of(part)
-        outer = project(hand.vertices_of(part), triangles, fine, oversampling)
+        outer = project(hand.vertices_of(part), hand.triangles_of(part), fine, oversampling)
         if not outer.coverage.size:
             continue
-        core = _core_thickness(project(hand.inner_vertices[where], triangles, fine), outer)
+        core = _core_thickness(project(inner[hand.slice_of(part)], hand.triangles_of(part), fine), outer)
         box = tuple(slice(side.start // oversampling, side.stop // oversampling) for side in outer.box)
-        middle = slice(oversampling // 2, None, oversampling)
         if channel is not None:
+            middle = slice(oversampling // 2, None, oversampling)
             packed[box] |= outer.coverage[middle, middle].astype(np.uint32) << np.uint32(channel)
         total, core = _average(outer.thickness_mm, oversampling), _average(core, oversampling)
-        points, _ = beam.onto_detector(hand.vertices_of(part)[::4])
-        pattern = _bone_pattern(part, points - [box[1].start, box[0].start], total.shape, beam.spacing_mm, texture)
-        spongy = core * pattern[0] * np.float32(_SPONGY_MINERAL)
-        mineral[box] += (total - core + spongy) * (1 + tissue.texture * pattern[1])
-        water[box] += core * np.float32(_MARROW_WATER)
-        thickness[box] += total
-    return BoneImage(mineral, water, thickness, packed)
+        points, frame = _bone_frame(hand, beam, part, (box[0].start, box[1].start))
+        pattern = _pattern(part, tissue, float(np.ptp(points[:, 0])), tile.pitch_mm, shifts[part])
+        profile = _profile(part, points, tissue)
+        add_bone(total, core, frame, profile, tile.values, pattern, sums[:, box[0], box[1]])
+    return BoneImage(sums[0], sums[1], sums[2], packed)
 
 
-def texture_tile(generator: np.random.Generator, spacing_mm: float) -> tuple[Image, float]:
-    """Return a periodic tile of trabecular noise with unit variance, and the pitch of its pixels in millimetres.
+def _pattern(part: int, tissue: BoneTissue, length: float, pitch_mm: float, shift: NDArray[np.float64]) -> Pattern:
+    channel = CHANNEL_OF_PART[part]
+    group = BONES[channel].group
+    round_bone = group is Group.CARPALS or part >= NUM_BONES
+    place = _OTHER_SCARS_MM.get(channel, _SCAR_MM.get(group, 0.0)) * float(tissue.scar_places[channel])
+    from_base = group is Group.PHALANGES or channel == CHANNEL["finger-3"]
+    return Pattern(
+        pitch=pitch_mm,
+        shift_x=float(shift[0]),
+        shift_y=float(shift[1]),
+        stretch=_CARPAL_STRETCH if round_bone else tissue.stretch,
+        texture=tissue.texture * _TEXTURE[group],
+        scar=0.0 if round_bone else float(tissue.scars[channel]),
+        scar_place=length - place if from_base else place,
+    )
 
-    Its power falls as f^-1.4 between 0.2 and 0.9 cycles/mm; structures are drawn out along the rows' axis.
+
+def _bone_frame(
+    hand: HandModel, beam: Beam, part: int, corner: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return points of a bone (n, 2) in millimetres along its axis from its distal end and across it.
+
+    The second array (2, 3) takes (column, row, 1) of the box whose first row and column are `corner` there.
     """
-    pitch = max(_TEXTURE_PITCH_MM, spacing_mm / 2)
-    size = int(2 ** np.clip(np.round(np.log2(100 / pitch)), 7, 9))
-    across = np.fft.rfftfreq(size, pitch)[None, :]
-    along = np.fft.fftfreq(size, pitch)[:, None] * 2.2
-    frequency = np.hypot(across, along)
-    amplitude = np.maximum(frequency, 0.1) ** -0.7 * np.exp(-((frequency / 1.6) ** 2)) * (frequency > 0)
-    spectrum = np.fft.rfft2(generator.standard_normal((size, size), dtype=np.float32)) * amplitude
-    # What the detector's pixels cannot resolve must not come back as aliasing.
-    resolved = np.exp(-((np.hypot(across, along / 2.2) * spacing_mm / 0.7) ** 2))
-    full = np.fft.irfft2(spectrum, (size, size))
-    tile = np.fft.irfft2(spectrum * resolved, (size, size)) / full.std()
-    return tile.astype(np.float32), pitch
+    pixels, _ = beam.onto_detector(hand.vertices_of(part)[::4])
+    centre = pixels.mean(0)
+    axis = np.linalg.eigh(np.cov((pixels - centre).T))[1][:, -1]
+    axis *= -np.sign(axis @ outwards(hand, part)[:2]) or 1.0
+    turn = np.array([axis, [-axis[1], axis[0]]]) * beam.spacing_mm
+    points = (pixels - centre) @ turn.T
+    start = points[:, 0].min()
+    offset = turn @ (np.array([corner[1], corner[0]]) - centre) - [start, 0]
+    return points - [start, 0], np.column_stack([turn, offset])
+
+
+def _profile(part: int, points: NDArray[np.float64], tissue: BoneTissue) -> Image:
+    """Return the table of a bone's inside that `interior.add_bone` reads."""
+    length = float(np.ptp(points[:, 0]))
+    along = np.arange(0, length + STEP_MM, STEP_MM)
+    low, high = _outline(points, along)
+    middle, half = (low + high) / 2, (high - low) / 2
+    squeeze = (half.max() / np.maximum(half, 1)) ** 0.6
+    spongiosa = _spongiosa(part, along, length, tissue.forearm_spongiosa_mm)
+    channel = CHANNEL_OF_PART[part]
+    group = Group.CARPALS if part >= NUM_BONES else BONES[channel].group
+    density = 1 - (1 - tissue.end_density) * spongiosa * _POROUS[group]
+    share = tissue.spongy[channel] * spongiosa * _SPONGY[group]
+    return np.column_stack([share, middle, squeeze, density]).astype(np.float32)
+
+
+def _outline(
+    points: NDArray[np.float64], along: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the smoothed edges of a bone across its axis; styloids and rounded ends continue the edges beside them."""
+    slices = (points[:, 0] / _SLICE_MM).astype(int)
+    high, low = np.full(slices.max() + 1, -np.inf), np.full(slices.max() + 1, np.inf)
+    np.maximum.at(high, slices, points[:, 1])
+    np.minimum.at(low, slices, points[:, 1])
+    width = np.maximum(high - low, 0)
+    end = round(_END_MM / _SLICE_MM)
+    first = int(np.argmax(width[:end] > _END_WIDTH * width[:end].max()))
+    last = len(width) - int(np.argmax(width[::-1][:end] > _END_WIDTH * width[-end:].max()))
+    kept = np.arange(first, last)[width[first:last] > 0]
+    low, high = (
+        gaussian_filter1d(np.interp(along, (kept + 0.5) * _SLICE_MM, edge[kept]), _FLOW_MM / STEP_MM, mode="nearest")
+        for edge in (low, high)
+    )
+    return low, high
+
+
+def _spongiosa(part: int, along: NDArray[np.float64], length: float, forearm_mm: float) -> NDArray[np.float64]:
+    """Return how much of the core is spongy bone rather than fat marrow, from the distal end on."""
+    group = BONES[CHANNEL_OF_PART[part]].group
+    if group is Group.CARPALS or part >= NUM_BONES:
+        return np.ones_like(along)
+    if group is Group.FOREARM:
+        return 1 - smoothstep(along / forearm_mm)
+    if group is Group.METACARPALS:
+        return smoothstep((np.abs(2 * along / length - 1) - 0.15) / 0.6)
+    # The base of a phalanx is spongy up to the middle, its head is short.
+    return np.maximum(1 - smoothstep(along / (0.35 * length)), 1 - smoothstep((length - along) / (0.55 * length)))
 
 
 def _core_thickness(inner: Projection, outer: Projection) -> Image:
@@ -136,37 +245,3 @@ def _average(image: Image, factor: int) -> Image:
         return image
     size = image.shape[1] // factor, image.shape[0] // factor
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _bone_pattern(
-    part: int, points: NDArray[np.float64], shape: tuple[int, ...], spacing_mm: float, texture: tuple[Image, float]
-) -> tuple[Image, Image]:
-    """Return the share of spongy bone in the core and the texture, both along the bone's axis, for its box."""
-    centre = points.mean(0)
-    axis = np.linalg.eigh(np.cov((points - centre).T))[1][:, -1]
-    axis *= np.sign(axis[1]) or 1.0
-    along = (points - centre) @ axis
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
-    place = ((columns - centre[0]) * axis[0] + (rows - centre[1]) * axis[1]).astype(np.float32)
-    group = BONES[CHANNEL_OF_PART[part]].group
-    if group is Group.CARPALS or part >= NUM_BONES:
-        spongy = np.ones(shape, np.float32)
-    elif group is Group.FOREARM:
-        spongy = np.clip(1 - (place - along.min()) * spacing_mm / _FOREARM_SPONGIOSA_MM, 0, 1)
-    else:
-        middle, half = (along.min() + along.max()) / 2, np.ptp(along) / 2
-        spongy = np.clip(np.abs(place - middle) / half * 1.6 - 0.4, 0, 1)
-    return spongy.astype(np.float32), _oriented(part, texture, axis, shape, spacing_mm)
-
-
-def _oriented(
-    part: int, texture: tuple[Image, float], axis: NDArray[np.float64], shape: tuple[int, ...], spacing_mm: float
-) -> Image:
-    """Sample the texture tile with its long structures along the bone, each bone at a place of its own."""
-    tile, pitch = texture
-    scale = spacing_mm / pitch
-    shift = len(tile) * np.modf([part * 0.618, part * 0.755])[0]
-    matrix = np.array([[axis[1] * scale, -axis[0] * scale, shift[0]], [axis[0] * scale, axis[1] * scale, shift[1]]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    sampled = cv2.warpAffine(tile, matrix, (shape[1], shape[0]), flags=flags, borderMode=cv2.BORDER_WRAP)
-    return np.asarray(sampled, np.float32)

@@ -13,22 +13,28 @@ from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.simulation.assets import load_assets
 from handseg_bundle_common.simulation.hand_model import HandModel
 from handseg_bundle_common.simulation.sampler import hand_of, patient_name, simulate_hand
+from handseg_bundle_common.simulation.settings import Settings
+from handseg_bundle_common.simulation.settings import preset as settings_of
 
 _load_once = lru_cache(maxsize=1)(load_assets)
 
 
 class SimulatedHands(Dataset[dict[str, Any]]):
-    """A map-style data set; the sample of an index depends on nothing but the seed, the index and the size.
+    """A map-style data set; the sample of an index depends on nothing but seed, index, size and settings.
 
     A sample is a dictionary: `image` float32 (1, H, W) in 0..1, `label` int32 (1, H, W) of packed masks, `image_name`
-    and `patient`. Indices 2 n and 2 n + 1 are the left and right hand of one patient: the same hands, before rounding
-    to 8 bits, that `write_hands` writes for this seed.
+    and `patient`. Indices 2 n and 2 n + 1 are the left and right hand of one patient: the same hands, bone bright and
+    before rounding, that `write_hands` writes for this seed and preset.
 
     Args:
         count: number of samples.
-        size: height and width in pixels, or one number for a square.
+        size: height and width in pixels, or the longer side alone where the settings draw the shape.
         seed: names the set of patients; sets of different seeds share none.
         assets: bones, or the path of their cache file; by default the user's cache, read once in every worker.
+        preset: what is drawn: the name of a preset, or settings.
+
+    Raises:
+        HandsegInputError: the count is not positive, or there is no such preset.
     """
 
     def __init__(
@@ -37,6 +43,7 @@ class SimulatedHands(Dataset[dict[str, Any]]):
         size: int | tuple[int, int],
         seed: int = 0,
         assets: HandModel | Path | str | None = None,
+        preset: str | Settings = "dataset",
     ) -> None:
         if count < 1:
             raise HandsegInputError("count", f"{count} simulated hands make no data set", "ask for at least 1")
@@ -44,6 +51,7 @@ class SimulatedHands(Dataset[dict[str, Any]]):
         self.size = size
         self.seed = seed
         self.assets = assets
+        self.settings = preset if isinstance(preset, Settings) else settings_of(preset)
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -59,8 +67,8 @@ class SimulatedHands(Dataset[dict[str, Any]]):
             raise IndexError(index)
         number = index % self.count
         patient, side = hand_of(self.seed, number)
-        hand = simulate_hand(patient, self.size, side, self._model())
-        name = patient_name(number)
+        hand = simulate_hand(patient, self.size, side, self._model(), self.settings)
+        name = patient_name(number, self.seed)
         return {
             "image": hand.radiograph[None],
             "label": hand.packed_masks.view(np.int32)[None],

@@ -76,28 +76,58 @@ def transform_bones(model: HandModel, matrices: NDArray[np.float64], offsets: ND
     return replace(model, vertices=vertices, inner_vertices=inner, joint_centres=joints)
 
 
-def grow_bones(
-    model: HandModel, widths: NDArray[np.float64], lengths: NDArray[np.float64], shifts: NDArray[np.float64]
-) -> HandModel:
-    """Scale bones across and along their axes; rays grow from the wrist outwards, so that joints stay closed.
+@dataclass(frozen=True)
+class Growth:
+    """How every bone differs from a given one.
 
-    Args:
-        model: hand at rest.
-        widths: factors across the axes (29,).
-        lengths: factors along the axes (29,).
+    Attributes:
+        widths: factors across the axis in the plane of the hand (29,).
+        lengths: factors along the axis (29,).
+        depths: factors across the axis from palm to back (29,).
+        turns: rotation in the plane of the hand in degrees, from radial to proximal (29,); for carpal bones.
         shifts: displacements in millimetres (29, 3); the bones of a ray also follow those of its metacarpal.
     """
-    matrices = np.empty((NUM_BONES, 3, 3))
-    for channel in range(NUM_BONES):
-        axis = model.axis_of(channel)
-        matrices[channel] = widths[channel] * np.eye(3) + (lengths[channel] - widths[channel]) * np.outer(axis, axis)
-    moves = shifts.copy()
+
+    widths: NDArray[np.float64]
+    lengths: NDArray[np.float64]
+    depths: NDArray[np.float64]
+    turns: NDArray[np.float64]
+    shifts: NDArray[np.float64]
+
+
+def grow_bones(model: HandModel, growth: Growth) -> HandModel:
+    """Scale, turn and displace bones; rays grow from the wrist outwards, so that joints stay closed."""
+    matrices = np.array([_growth_matrix(model.vertices_of(channel), growth, channel) for channel in range(NUM_BONES)])
+    moves = growth.shifts.copy()
     for ray in RAYS:
         for parent, child in pairwise(ray):
             arm = model.joint_centres[child] - _fixed_point(model, parent)
             moves[child] += moves[parent] + (matrices[parent] - np.eye(3)) @ arm
     fixed = np.array([_fixed_point(model, channel) for channel in range(NUM_BONES)])
     return transform_bones(model, matrices, fixed - np.einsum("bij,bj->bi", matrices, fixed) + moves)
+
+
+def _growth_matrix(points: NDArray[np.float32], growth: Growth, channel: int) -> NDArray[np.float64]:
+    """Return the scaling along the outline's long axis, across it and from palm to back, followed by the turn."""
+    axis = np.linalg.eigh(np.cov(points[::4, :2].T))[1][:, -1]
+    along = np.array([axis[0], axis[1], 0.0])
+    across = np.array([-axis[1], axis[0], 0.0])
+    scale = growth.widths[channel] * np.outer(across, across) + growth.lengths[channel] * np.outer(along, along)
+    scale[2, 2] = growth.depths[channel]
+    return np.asarray(rotation_z(growth.turns[channel]) @ scale, np.float64)
+
+
+def rotation_about(axis: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
+    """Return the rotation matrix (3, 3) about a unit axis (Rodrigues)."""
+    x, y, z = axis
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    angle = np.radians(degrees)
+    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
+
+
+def rotation_z(degrees: float) -> NDArray[np.float64]:
+    """Return the rotation matrix (3, 3) in the plane of the hand, from radial to proximal at rest."""
+    return rotation_about(np.array([0.0, 0.0, 1.0]), degrees)
 
 
 def mirrored(model: HandModel) -> HandModel:
@@ -114,9 +144,7 @@ def mirrored(model: HandModel) -> HandModel:
 
 def turned(model: HandModel, degrees: float) -> HandModel:
     """Turn everything about the axis from the detector to the source, from x towards y."""
-    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    matrix = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
-    return transform_bones(model, np.repeat(matrix[None], NUM_BONES, 0), np.zeros((NUM_BONES, 3)))
+    return transform_bones(model, np.repeat(rotation_z(degrees)[None], NUM_BONES, 0), np.zeros((NUM_BONES, 3)))
 
 
 def moved(model: HandModel, offset: NDArray[np.float64]) -> HandModel:

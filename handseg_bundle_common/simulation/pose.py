@@ -3,27 +3,61 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES
-from handseg_bundle_common.simulation.hand_model import RAYS, HandModel, transform_bones
+from handseg_bundle_common.simulation.hand_model import (
+    RAYS,
+    HandModel,
+    rotation_about,
+    rotation_z,
+    transform_bones,
+)
 from handseg_bundle_common.simulation.settings import PoseSettings
 
-# Share of the wrist's rotation that each bone of the proximal row follows; the distal row follows all of it.
-_PROXIMAL_ROW = {"Scaphoid": 0.45, "Lunate": 0.5, "Triquetrum": 0.8, "Pisiform": 0.8}
-# Azimuths of the bones in degrees against the third metacarpal, radial positive, as radiographs show them.
+# Azimuths of the bones in degrees against the third metacarpal, radial positive, in straight wrists and in wrists
+# deviated by 40 degrees: from the axis angles of bones in radiographs of both kinds. The fingers follow the wrist
+# beyond the metacarpals; the thumb stays behind.
 _AZIMUTHS = {
-    **{"finger-3": 43.0, "finger-2": 37.0, "finger-1": 40.0},
-    **{"finger-7": 9.5, "finger-6": 9.0, "finger-5": 7.0, "finger-4": 4.0},
-    **{"finger-11": 0.0, "finger-10": -5.0, "finger-9": -6.5, "finger-8": -7.0},
-    **{"finger-15": -9.5, "finger-14": -13.0, "finger-13": -15.0, "finger-12": -12.5},
-    **{"finger-19": -17.5, "finger-18": -27.0, "finger-17": -26.0, "finger-16": -23.0},
+    **{"finger-3": (42.0, 45.0), "finger-2": (27.0, 44.0), "finger-1": (38.0, 47.0)},
+    **{"finger-7": (9.6, 11.0), "finger-6": (12.0, 0.5), "finger-5": (11.0, -1.5), "finger-4": (7.5, -5.5)},
+    **{"finger-11": (0.0, 0.0), "finger-10": (2.0, -10.5), "finger-9": (1.0, -12.5), "finger-8": (-2.0, -17.5)},
+    **{"finger-15": (-8.3, -8.5), "finger-14": (-7.0, -18.0), "finger-13": (-8.0, -21.0), "finger-12": (-3.5, -18.0)},
+    **{
+        "finger-19": (-17.3, -17.5),
+        "finger-18": (-23.0, -34.5),
+        "finger-17": (-22.5, -36.0),
+        "finger-16": (-17.5, -33.5),
+    },
 }
+_DEVIATED = 40.0
 
-# The palm lies on the detector, so the thumb is seen from its ulnar back.
-_THUMB_ROLL = 35.0
+
+class _Follow(NamedTuple):
+    """How a bone of the proximal row follows the wrist, per degree of ulnar deviation.
+
+    Attributes:
+        orbit: rotation about the wrist's centre; the distal row follows by 1.
+        turn: rotation about its own centre in the plane.
+        extension: rotation of its distal end towards the back of the hand.
+    """
+
+    orbit: float
+    turn: float
+    extension: float
+
+
+# The proximal row extends by about half of the ulnar deviation (Kaufmann et al., J Hand Surg 2005, 30A:1-7: radiocarpal
+# and midcarpal motion).
+_PROXIMAL_ROW = {
+    "Scaphoid": _Follow(0.45, 0.45, 0.45),
+    "Lunate": _Follow(0.42, 0.25, 0.45),
+    "Triquetrum": _Follow(0.60, 0.0, 0.3),
+    "Pisiform": _Follow(0.65, 0.1, 0.0),
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +72,8 @@ class Pose:
         azimuths: direction of each bone of the fingers against the third metacarpal, radial positive (29,).
         curls: flexion added to each bone of the fingers, absolute, palmar positive (29,).
         rolls: rotation of each bone about its own axis (29,).
-        row_shares: share of the wrist's rotation that each bone follows (29,).
+        carpal_turns: rotation of each bone of the proximal row about its centre in the plane, against its mean (29,).
+        carpal_extensions: the same out of the plane (29,).
     """
 
     deviation: float
@@ -48,23 +83,53 @@ class Pose:
     azimuths: NDArray[np.float64]
     curls: NDArray[np.float64]
     rolls: NDArray[np.float64]
-    row_shares: NDArray[np.float64]
+    carpal_turns: NDArray[np.float64]
+    carpal_extensions: NDArray[np.float64]
 
 
 def draw_pose(generator: np.random.Generator, settings: PoseSettings) -> Pose:
-    """Draw a pose; half of the wrists are straight, half deviated by 31 to 53 degrees.
-
-    One spread and one curl move all fingers together, because independent joints would cross the fingers.
-    """
+    """Draw a pose; one spread and one curl move all fingers, because independent joints would cross the fingers."""
     deviated = generator.random() < settings.deviated
-    deviation = np.clip(generator.normal(42, 5), 31, 53) if deviated else np.clip(generator.normal(2, 4), -8, 14)
-    spread, curl = generator.normal(1, 0.25), abs(generator.normal(0, 4))
-    thumb, thumb_roll = generator.normal(0, 6), generator.normal(_THUMB_ROLL, 15)
+    deviation = (settings.ulnar_deviation if deviated else settings.straight_deviation).draw(generator)
+    azimuths, curls, rolls = _draw_fingers(generator, settings, deviation)
+    turns, extensions = np.zeros(NUM_BONES), np.zeros(NUM_BONES)
+    for name in _PROXIMAL_ROW:
+        turns[CHANNEL[name]], extensions[CHANNEL[name]] = (
+            settings.carpal.draw(generator),
+            settings.carpal.draw(generator),
+        )
+    return Pose(
+        deviation=deviation,
+        forearm=settings.forearm.draw(generator),
+        pronation=settings.pronation.draw(generator),
+        flexion=settings.flexion.draw(generator),
+        azimuths=azimuths,
+        curls=curls,
+        rolls=rolls,
+        carpal_turns=turns,
+        carpal_extensions=extensions,
+    )
+
+
+def mean_pose(deviation: float) -> Pose:
+    """Return the pose without any variety at one tilt of the third metacarpal towards the ulna in degrees."""
+    azimuths = [_mean_azimuth(bone.name, deviation) if bone.name in _AZIMUTHS else 0.0 for bone in BONES]
+    nothing = np.zeros(NUM_BONES)
+    return Pose(deviation, 0.0, 0.0, 0.0, np.array(azimuths), nothing, nothing, nothing, nothing)
+
+
+def _draw_fingers(
+    generator: np.random.Generator, settings: PoseSettings, deviation: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Draw azimuths, curls and rolls (29,) of the bones of the fingers."""
+    spread, curl = settings.spread.draw(generator), abs(settings.curl.draw(generator))
+    thumb, thumb_roll = settings.thumb.draw(generator), settings.thumb_roll.draw(generator)
     azimuths, curls, rolls = np.zeros(NUM_BONES), np.zeros(NUM_BONES), np.zeros(NUM_BONES)
+    middle = _mean_azimuth("finger-10", deviation)
     for ray, chain in enumerate(RAYS):
         residual = 0.0
         for level, channel in enumerate(chain):
-            mean = _AZIMUTHS[BONES[channel].name]
+            mean = _mean_azimuth(BONES[channel].name, deviation)
             if ray == 0:
                 residual += generator.normal(0, 3)
                 azimuths[channel] = mean + thumb + residual
@@ -72,25 +137,17 @@ def draw_pose(generator: np.random.Generator, settings: PoseSettings) -> Pose:
                 azimuths[channel] = mean + generator.normal(0, 0.7)
             else:
                 residual += generator.normal(0, 1.6)
-                azimuths[channel] = mean * spread + residual
+                azimuths[channel] = middle + (mean - middle) * spread + residual
             curls[channel] = 0.0 if ray and level == 0 else level * curl * generator.uniform(0.4, 1)
             rolls[channel] = (
                 thumb_roll * (0.5 if level == 0 else 1) if ray == 0 else generator.normal(0, 4 if level else 1)
             )
-    shares = np.ones(NUM_BONES)
-    for name, share in _PROXIMAL_ROW.items():
-        shares[CHANNEL[name]] = share + generator.normal(0, 0.04)
-    shares[[CHANNEL["Radius"], CHANNEL["Ulna"]]] = 0.0
-    return Pose(
-        deviation=float(deviation),
-        forearm=float(generator.normal(-1, 3)),
-        pronation=float(generator.normal(0, 4)),
-        flexion=float(generator.normal(0, 3)),
-        azimuths=azimuths,
-        curls=curls,
-        rolls=rolls,
-        row_shares=shares,
-    )
+    return azimuths, curls, rolls
+
+
+def _mean_azimuth(name: str, deviation: float) -> float:
+    straight, deviated = _AZIMUTHS[name]
+    return straight + (deviated - straight) * deviation / _DEVIATED
 
 
 def apply_pose(model: HandModel, pose: Pose) -> HandModel:
@@ -101,21 +158,34 @@ def apply_pose(model: HandModel, pose: Pose) -> HandModel:
 def _transforms(model: HandModel, pose: Pose) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return rotation matrices (29, 3, 3) and offsets (29, 3) of all bones."""
     centre = _wrist_centre(model)
-    rest = model.axis_of(CHANNEL["finger-11"])
-    upright = -_azimuth(rest)
     fingers = _finger_transforms(model, pose)
-    forearm = _rotation_y(pose.pronation) @ _rotation_x(pose.flexion) @ _rotation_z(pose.forearm)
+    upright = -_azimuth(model.axis_of(CHANNEL["finger-11"]))
     straight = -_azimuth(model.axis_of(CHANNEL["Radius"]) + model.axis_of(CHANNEL["Ulna"]))
+    forearm = _rotation_y(pose.pronation) @ _rotation_x(pose.flexion) @ rotation_z(pose.forearm)
     matrices, offsets = np.empty((NUM_BONES, 3, 3)), np.empty((NUM_BONES, 3))
-    for channel in range(NUM_BONES):
-        share = pose.row_shares[channel]
-        hand = _rotation_z(upright - pose.deviation) if share else np.eye(3)
-        turn = _rotation_z(share * (upright - pose.deviation) + (1 - share) * straight)
-        inner_matrix, inner_offset = fingers[channel] if share == 1 else (np.eye(3), np.zeros(3))
-        outer = forearm @ (hand if share == 1 else turn)
-        matrices[channel] = outer @ inner_matrix
-        offsets[channel] = outer @ (inner_offset - centre)
+    for channel, bone in enumerate(BONES):
+        inner, offset = fingers[channel]
+        if bone.name in _PROXIMAL_ROW:
+            follow = _PROXIMAL_ROW[bone.name]
+            turn = follow.orbit * (upright - pose.deviation) + (1 - follow.orbit) * straight
+            inner, offset = _carpal_transform(model, channel, pose)
+        else:
+            turn = straight if bone.name in {"Radius", "Ulna"} else upright - pose.deviation
+        outer = forearm @ rotation_z(turn)
+        matrices[channel], offsets[channel] = outer @ inner, outer @ (offset - centre)
     return matrices, offsets
+
+
+def _carpal_transform(model: HandModel, channel: int, pose: Pose) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return rotation and offset of a bone of the proximal row about its own centre."""
+    follow = _PROXIMAL_ROW[BONES[channel].name]
+    # The resting hand stands for the mean of straight and deviated wrists.
+    away = pose.deviation - _DEVIATED / 2
+    turn = pose.carpal_turns[channel] - follow.turn * away
+    extension = pose.carpal_extensions[channel] + follow.extension * away
+    matrix = rotation_z(turn) @ _rotation_x(extension)
+    centre = model.vertices_of(channel).mean(0).astype(np.float64)
+    return matrix, centre - matrix @ centre
 
 
 def _finger_transforms(model: HandModel, pose: Pose) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -127,8 +197,8 @@ def _finger_transforms(model: HandModel, pose: Pose) -> list[tuple[NDArray[np.fl
         for level, channel in enumerate(chain):
             axis = model.axis_of(channel)
             turn = reference + pose.azimuths[channel] - _azimuth(axis)
-            matrix = _rotation_z(turn) @ _rotation_about(_flexion_axis(axis), pose.curls[channel])
-            matrix = matrix @ _rotation_about(axis, pose.rolls[channel])
+            matrix = rotation_z(turn) @ rotation_about(_flexion_axis(axis), pose.curls[channel])
+            matrix = matrix @ rotation_about(axis, pose.rolls[channel])
             transforms[channel] = matrix, moved - matrix @ pivot
             if level + 1 < len(chain):
                 pivot = model.joint_centres[chain[level + 1]]
@@ -159,21 +229,9 @@ def _flexion_axis(direction: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(axis / np.linalg.norm(axis))
 
 
-def _rotation_about(axis: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
-    """Return the rotation matrix about a unit axis (Rodrigues)."""
-    x, y, z = axis
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    angle = np.radians(degrees)
-    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
-
-
 def _rotation_x(degrees: float) -> NDArray[np.float64]:
-    return _rotation_about(np.array([1.0, 0, 0]), degrees)
+    return rotation_about(np.array([1.0, 0, 0]), degrees)
 
 
 def _rotation_y(degrees: float) -> NDArray[np.float64]:
-    return _rotation_about(np.array([0, 1.0, 0]), degrees)
-
-
-def _rotation_z(degrees: float) -> NDArray[np.float64]:
-    return _rotation_about(np.array([0, 0, 1.0]), degrees)
+    return rotation_about(np.array([0, 1.0, 0]), degrees)

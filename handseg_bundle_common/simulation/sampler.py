@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 from handseg_bundle_common.anatomy import CHANNEL, NUM_BONES, Side
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.simulation.attenuation import BoneTissue, bone_image, draw_bone_tissue
+from handseg_bundle_common.simulation.collisions import is_possible
 from handseg_bundle_common.simulation.detector import Appearance, develop, draw_appearance
 from handseg_bundle_common.simulation.field import Scene, draw_scene, furnish
 from handseg_bundle_common.simulation.hand_model import SESAMOIDS, HandModel
 from handseg_bundle_common.simulation.placement import Placement, draw_placement, place
 from handseg_bundle_common.simulation.pose import Pose, apply_pose, draw_pose
-from handseg_bundle_common.simulation.settings import DATASET, Settings
+from handseg_bundle_common.simulation.settings import DATASET, PoseSettings, Settings
 from handseg_bundle_common.simulation.shape import Shape, apply_shape, draw_shape
 from handseg_bundle_common.simulation.soft_tissue import Build, draw_build, soft_tissue
+
+_TRIES = 12
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,9 @@ def hand_of(seed: int, number: int) -> tuple[int, Side]:
     return int(patient[0]), list(Side)[number % 2]
 
 
-def patient_name(number: int) -> str:
-    """Return the name of the patient of hand `number` of a set, from sim0001 on."""
-    return f"sim{number // 2 + 1:04d}"
+def patient_name(number: int, seed: int = 0) -> str:
+    """Return the name of the patient of hand `number` of a set: sim7-0001 is the first of seed 7."""
+    return f"sim{seed}-{number // 2 + 1:04d}"
 
 
 def simulate_hand(
@@ -84,10 +87,11 @@ def simulate_hand(
     person, exposure = _generators(seed, Side(side))
     shape, build = draw_shape(person, settings.shape), draw_build(person, settings.tissue)
     tissue = draw_bone_tissue(person, settings.bone)
-    pose, placement = draw_pose(exposure, settings.pose), draw_placement(exposure, settings.field)
+    pose, hand = _pose(apply_shape(assets, shape), exposure, settings.pose)
+    placement = draw_placement(exposure, settings.field)
     appearance, scene = draw_appearance(exposure, settings.detector), draw_scene(exposure, settings.field)
     height, width = _size(size, placement.aspect)
-    hand, beam = place(apply_pose(apply_shape(assets, shape), pose), placement, height, width)
+    hand, beam = place(hand, placement, height, width)
     bones = bone_image(hand, beam, tissue, _parts(shape), exposure)
     flesh = soft_tissue(hand, beam, build, shape.size, exposure)
     water = np.maximum(flesh.water_mm - bones.thickness_mm, 0) + bones.water_mm
@@ -96,7 +100,7 @@ def simulate_hand(
     if Side(side) is Side.LEFT:
         radiograph, packed = np.ascontiguousarray(radiograph[:, ::-1]), np.ascontiguousarray(packed[:, ::-1])
     return SimulatedHand(
-        radiograph=furnish(radiograph, scene),
+        radiograph=furnish(radiograph, packed, Side(side), scene),
         packed_masks=packed,
         side=Side(side),
         seed=seed,
@@ -109,6 +113,16 @@ def simulate_hand(
         appearance=appearance,
         scene=scene,
     )
+
+
+def _pose(hand: HandModel, exposure: np.random.Generator, settings: PoseSettings) -> tuple[Pose, HandModel]:
+    """Draw poses until the bones of this hand neither sit inside one another nor cross; a few tries are enough."""
+    for _ in range(_TRIES):
+        pose = draw_pose(exposure, settings)
+        posed = apply_pose(hand, pose)
+        if is_possible(posed):
+            break
+    return pose, posed
 
 
 def _size(size: int | tuple[int, int], aspect: float) -> tuple[int, int]:

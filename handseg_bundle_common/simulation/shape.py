@@ -9,19 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONES, NUM_BONES, Group
-from handseg_bundle_common.simulation.hand_model import HandModel, grow_bones
-from handseg_bundle_common.simulation.settings import ShapeSettings
+from handseg_bundle_common.simulation.hand_model import RAYS, Growth, HandModel, grow_bones
+from handseg_bundle_common.simulation.settings import Distribution, ShapeSettings
 
 _Float = TypeVar("_Float", np.float32, np.float64)
 
-_WAVES = 8
-# Standard deviations of the logarithm of length and width, by group.
-_SCALE_SD = {
-    Group.PHALANGES: (0.030, 0.050),
-    Group.METACARPALS: (0.020, 0.050),
-    Group.CARPALS: (0.040, 0.045),
-    Group.FOREARM: (0.0, 0.035),
-}
+_WAVES, _RIPPLES = 8, 10
 
 
 @dataclass(frozen=True)
@@ -30,19 +23,17 @@ class Shape:
 
     Attributes:
         size: factor on the whole hand.
-        widths: factors across the axis of each bone (29,).
-        lengths: factors along the axis of each bone (29,).
-        wave_vectors: spatial frequencies of the warp in radians per millimetre (8, 3).
-        wave_phases: phases of the warp (8,).
-        wave_amplitudes: displacements of the warp in millimetres (8, 3).
+        growth: factors on every bone.
+        wave_vectors: spatial frequencies of the warp in radians per millimetre (18, 3): long waves, then ripples.
+        wave_phases: phases of the warp (18,).
+        wave_amplitudes: displacements of the warp in millimetres (18, 3).
         cortex: factor on the thickness of the cortex.
         sesamoids: whether the thumb has its radial and its ulnar sesamoid.
         sesamoids_labelled: whether masks of the thumb's metacarpal hold them.
     """
 
     size: float
-    widths: NDArray[np.float64]
-    lengths: NDArray[np.float64]
+    growth: Growth
     wave_vectors: NDArray[np.float64]
     wave_phases: NDArray[np.float64]
     wave_amplitudes: NDArray[np.float64]
@@ -53,24 +44,20 @@ class Shape:
 
 def draw_shape(generator: np.random.Generator, settings: ShapeSettings) -> Shape:
     """Draw the anatomy of one person."""
-    widths, lengths = np.empty(NUM_BONES), np.empty(NUM_BONES)
-    robustness = generator.normal(0, 0.035)
-    for channel, bone in enumerate(BONES):
-        length_sd, width_sd = _SCALE_SD[bone.group]
-        lengths[channel] = np.exp(generator.normal(0, length_sd))
-        widths[channel] = np.exp(generator.normal(robustness, width_sd))
-    directions = generator.normal(size=(_WAVES, 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    wavelengths = generator.uniform(50, 200, (_WAVES, 1))
+    growth = _draw_growth(generator, settings)
+    long = _draw_waves(generator, _WAVES, settings.warp_wavelength_mm)
+    short = _draw_waves(generator, _RIPPLES, settings.ripple_wavelength_mm)
+    # The strain, amplitude over wavelength, is the same for all long waves.
+    strain = np.array([settings.warp_strain.draw(generator) for _ in range(3 * _WAVES)]).reshape(_WAVES, 3)
+    ripples = generator.normal(0, settings.ripple_mm.draw(generator) / np.sqrt(_RIPPLES / 2), (_RIPPLES, 3))
+    wavelengths = 2 * np.pi / np.linalg.norm(long, axis=1, keepdims=True)
     return Shape(
         size=float(np.exp(settings.size.draw(generator))),
-        widths=widths,
-        lengths=lengths,
-        wave_vectors=directions * 2 * np.pi / wavelengths,
-        wave_phases=generator.uniform(0, 2 * np.pi, _WAVES),
-        # The strain, amplitude over wavelength, is the same for all waves.
-        wave_amplitudes=generator.normal(0, 0.0045, (_WAVES, 3)) * wavelengths,
-        cortex=float(np.clip(generator.normal(1, 0.2), 0.5, 1.5)),
+        growth=growth,
+        wave_vectors=np.concatenate([long, short]),
+        wave_phases=generator.uniform(0, 2 * np.pi, _WAVES + _RIPPLES),
+        wave_amplitudes=np.concatenate([strain * wavelengths, ripples]),
+        cortex=settings.cortex.draw(generator),
         sesamoids=(bool(generator.random() < settings.sesamoid), bool(generator.random() < settings.sesamoid)),
         sesamoids_labelled=bool(generator.random() < settings.sesamoids_labelled),
     )
@@ -79,9 +66,7 @@ def draw_shape(generator: np.random.Generator, settings: ShapeSettings) -> Shape
 def apply_shape(model: HandModel, shape: Shape) -> HandModel:
     """Return the hand of the drawn person at rest."""
     cortex = (model.inner_vertices - model.vertices) * np.float32(shape.cortex)
-    grown = grow_bones(
-        replace(model, inner_vertices=model.vertices + cortex), shape.widths, shape.lengths, np.zeros((NUM_BONES, 3))
-    )
+    grown = grow_bones(replace(model, inner_vertices=model.vertices + cortex), shape.growth)
     moved = _warp(grown.vertices, shape)
     return replace(
         grown,
@@ -91,8 +76,38 @@ def apply_shape(model: HandModel, shape: Shape) -> HandModel:
     )
 
 
+def _draw_growth(generator: np.random.Generator, settings: ShapeSettings) -> Growth:
+    """Draw factors on every bone: those of the person, of the ray and of the bone itself."""
+    spread = {
+        Group.PHALANGES: (settings.phalanx_length, settings.phalanx_width),
+        Group.METACARPALS: (settings.metacarpal_length, settings.metacarpal_width),
+        Group.CARPALS: (settings.carpal_length, settings.carpal_width),
+        Group.FOREARM: (settings.forearm_length, settings.forearm_width),
+    }
+    robustness, fingers = settings.robustness.draw(generator), settings.finger_length.draw(generator)
+    lengths, widths, depths = np.empty(NUM_BONES), np.empty(NUM_BONES), np.empty(NUM_BONES)
+    for channel, bone in enumerate(BONES):
+        length, width = spread[bone.group]
+        longer = fingers if bone.group is Group.PHALANGES else 0.0
+        lengths[channel] = longer + length.draw(generator)
+        widths[channel] = robustness + width.draw(generator)
+        depths[channel] = widths[channel] + settings.depth.draw(generator)
+    for ray in RAYS:
+        lengths[list(ray)] += settings.ray_length.draw(generator)
+    nothing = np.zeros(NUM_BONES)
+    return Growth(np.exp(widths), np.exp(lengths), np.exp(depths), nothing, np.zeros((NUM_BONES, 3)))
+
+
+def _draw_waves(generator: np.random.Generator, count: int, wavelength_mm: Distribution) -> NDArray[np.float64]:
+    """Return wave vectors (count, 3) of random directions in radians per millimetre."""
+    directions = generator.normal(size=(count, 3))
+    wavelengths = np.array([wavelength_mm.draw(generator) for _ in range(count)])
+    scale = 2 * np.pi / (wavelengths * np.linalg.norm(directions, axis=1))
+    return np.asarray(directions * scale[:, None])
+
+
 def _warp(points: NDArray[_Float], shape: Shape) -> NDArray[_Float]:
-    """Displace points (N, 3) by a sum of long waves, which keeps joint surfaces congruent, and scale them."""
+    """Displace points (N, 3) by a sum of waves and scale them; both faces of a joint move alike."""
     dtype = points.dtype
     phases = points @ shape.wave_vectors.T.astype(dtype) + shape.wave_phases.astype(dtype)
     moved: NDArray[_Float] = (points + np.sin(phases) @ shape.wave_amplitudes.astype(dtype)) * dtype.type(shape.size)

@@ -1,38 +1,27 @@
-"""Thickness of the soft tissue: a smooth skin around the rays of the hand and the forearm."""
+"""Soft tissue along the rays: skin, fat and muscle around the bones, with creases, nails and vessels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from handseg_bundle_common.anatomy import CHANNEL
-from handseg_bundle_common.simulation.hand_model import RAYS, HandModel
+from handseg_bundle_common.simulation.bodies import Body, Points, sheet, tube
+from handseg_bundle_common.simulation.hand_model import HandModel
 from handseg_bundle_common.simulation.projection import Beam
 from handseg_bundle_common.simulation.settings import TissueSettings
+from handseg_bundle_common.simulation.skin import Frame, along_ray, frame_of, ray_tube, trunk_tube
+from handseg_bundle_common.simulation.skin_marks import creases_and_vessels, nails, texture
+from handseg_bundle_common.simulation.tissue_canvas import Canvas
 
-_GRID_MM = 2.0
-# Distance in millimetres over which neighbouring rays flow into each other.
-_BLEND_MM = 3.0
-# Half widths and half thicknesses in millimetres at the elbow, wrist, base and head of the metacarpal, further joints
-# and tip of each ray.
-_HALF_WIDTHS = (
-    (19, 21, 14, 13, 11.5, 8.5),
-    (19, 21, 13, 13.5, 10.8, 9.4, 7.4),
-    (17, 19, 13, 12.5, 11.0, 9.6, 7.6),
-    (15, 14, 13, 12, 10.6, 9.2, 7.2),
-    (16, 16, 17, 13.5, 9.4, 8.2, 6.4),
-)
-_HALF_DEPTHS = (
-    (20, 16.5, 16, 11, 9, 6.5),
-    (20, 16.5, 15, 11, 9, 7.6, 6),
-    (20, 16.5, 15, 11.5, 9.2, 7.8, 6),
-    (20, 16.5, 15, 11, 9, 7.4, 5.8),
-    (20, 16.5, 15, 10.5, 8, 6.6, 5.2),
-)
+Image = NDArray[np.float32]
+
+# Water that attenuates like skin of 1.1 g/cm3 (ICRU Report 44).
+_SKIN_WATER = 1.09
+# Exponent of the border of muscles that lie deep.
+_SOFT_EDGE = 1.5
 
 
 @dataclass(frozen=True)
@@ -44,146 +33,168 @@ class SoftTissue:
         water_mm: water that attenuates like it (H, W).
     """
 
-    thickness_mm: NDArray[np.float32]
-    water_mm: NDArray[np.float32]
+    thickness_mm: Image
+    water_mm: Image
 
 
 @dataclass(frozen=True)
 class Build:
-    """Drawn soft tissue of one person: factors on the widths of fingers and palm and on all depths, and the webs.
+    """Drawn soft tissue of one person.
 
     Attributes:
-        width: factor on all half widths.
-        depth: factor on all half thicknesses.
-        web: place of the web folds along the proximal phalanges, 0 at the metacarpal heads, 1 at the next joints.
-        thumb_web: half width in millimetres of the fold between thumb and index finger.
+        width: factor on the half widths of the fingers.
+        palm: factor on the tissue beside the bones of palm, wrist and forearm.
+        depth: factor on all half depths.
+        flatness: exponent of the cross-sections; 2 is an ellipse.
+        joint: share by which fingers are wider at their joints.
+        pulp_mm: distance from the tips of the bones to the skin.
+        skin_mm: thickness of the skin.
+        fat_mm: thickness of the fat under the skin.
+        fat_water: water that attenuates like fat.
+        muscle_water: water that attenuates like muscle.
+        web: place of the web folds along the proximal phalanges.
+        web_sag: depth of the web folds as a share of their span.
+        thumb_web: place along the second metacarpal where the fold between thumb and index finger ends.
+        thenar_mm: thickness that the muscles of the thumb add.
+        thenar_reach: share of the thumb's web that these muscles fill.
+        thenar_edge: exponent of their border; a low one is a clear edge.
+        hypothenar_mm: thickness that the muscles of the little finger add.
+        interosseous_mm: water that the muscles between the metacarpals add, negative where they waste.
+        crease_mm: depth of creases of the skin.
+        nail_mm: thickness of the nails, 0 where they do not show.
+        vessel_mm: strength of vessels and tendons.
+        streaks: standard deviation of the fat planes between muscles against all water.
+        mottling: standard deviation of the smooth irregularity against all water.
     """
 
     width: float
+    palm: float
     depth: float
+    flatness: float
+    joint: float
+    pulp_mm: float
+    skin_mm: float
+    fat_mm: float
+    fat_water: float
+    muscle_water: float
     web: float
+    web_sag: float
     thumb_web: float
+    thenar_mm: float
+    thenar_reach: float
+    thenar_edge: float
+    hypothenar_mm: float
+    interosseous_mm: float
+    crease_mm: float
+    nail_mm: float
+    vessel_mm: float
+    streaks: float
+    mottling: float
 
 
 def draw_build(generator: np.random.Generator, settings: TissueSettings) -> Build:
     """Draw the soft tissue of one person."""
-    return Build(
-        width=float(np.exp(settings.width.draw(generator))),
-        depth=float(np.exp(generator.normal(0, 0.08))),
-        web=float(generator.uniform(0.2, 0.4)),
-        thumb_web=float(generator.uniform(5, 10)),
-    )
+    logarithmic = {name: float(np.exp(getattr(settings, name).draw(generator))) for name in ("width", "palm", "depth")}
+    nails = generator.random() < settings.nails
+    nail = settings.nail_mm.draw(generator) if nails else 0.0
+    others = [name for name in Build.__dataclass_fields__ if name not in {*logarithmic, "nail_mm"}]
+    drawn = {name: getattr(settings, name).draw(generator) for name in others}
+    return Build(**logarithmic, **drawn, nail_mm=nail)
 
 
 def soft_tissue(hand: HandModel, beam: Beam, build: Build, size: float, generator: np.random.Generator) -> SoftTissue:
     """Return the soft tissue at every pixel (H, W).
 
-    The skin is a smooth union of tapered rays that run from the elbow to the finger tips; their cross-sections are
-    ellipses, so neither joints nor the wrist leave a step.
+    Tubes with elliptic cross-sections are stacked on a grid of 0.6 mm and enlarged smoothly.
 
     Args:
         hand: posed hand in the beam's frame.
         beam: detector.
         build: drawn soft tissue.
         size: factor on the whole hand.
-        generator: source of the texture of fat and muscle.
+        generator: source of creases, vessels and texture.
     """
-    scale = np.array([1, 1, build.width * size, build.depth * size])
-    lines = [line * scale for line in [*_rays(hand, beam), *_webs(hand, beam, build)]]
-    nodes, starts = np.concatenate(lines), np.cumsum([0, *map(len, lines)])
-    step = _GRID_MM / beam.spacing_mm
-    grid = int(np.ceil(beam.height / step)) + 2, int(np.ceil(beam.width / step)) + 2
-    field = _union(nodes, starts, grid[0], grid[1], _BLEND_MM * size)
-    matrix = np.array([[1 / step, 0, 0], [0, 1 / step, 0]])
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    fine = cv2.warpAffine(field, matrix, (beam.width, beam.height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    inside, radius, depth = fine[..., 0], np.maximum(fine[..., 1], 1), np.maximum(fine[..., 2], 0)
-    across = 1 - np.clip(inside / radius, 0, 1)
-    thickness = np.asarray(2 * depth * np.sqrt(1 - across * across), np.float32)
-    return SoftTissue(thickness, thickness)
+    frame, canvas = frame_of(hand, beam), Canvas(beam)
+    fat = build.skin_mm + build.fat_mm
+    factors = build.width, build.depth, size
+    fingers = [ray_tube(frame, ray, factors, joint=build.joint, pulp=build.pulp_mm, fat=fat) for ray in range(5)]
+    palm = [trunk_tube(frame, build.palm * size, build.depth * size, fat), *_webs(frame, build, size)]
+    layers = canvas.layers(fingers, palm, build.skin_mm, build.flatness)
+    bulk = canvas.lenses(_thenar(frame, build, size), build.thenar_edge)
+    bulk += canvas.lenses(_hypothenar(frame, build, size), _SOFT_EDGE)
+    between = canvas.lenses(_interossei(frame, build, size), _SOFT_EDGE)
+    marks = creases_and_vessels(frame, canvas, build.crease_mm, build.vessel_mm, generator)
+    if build.nail_mm:
+        marks += nails(frame, canvas, build.nail_mm, build.pulp_mm)
+    irregular = texture(frame, canvas, build.streaks, build.mottling, generator)
+    waters = np.array([_SKIN_WATER, build.fat_water, build.muscle_water], np.float32)
+    thickness, water = _mixed(*layers, bulk, between, marks, irregular, waters)
+    return SoftTissue(canvas.enlarged(thickness), canvas.enlarged(water))
 
 
-def _flat(points: NDArray[np.float64], beam: Beam) -> NDArray[np.float64]:
-    return beam.onto_detector(points)[0] * beam.spacing_mm
-
-
-def _tip(hand: HandModel, channel: int) -> NDArray[np.float64]:
-    """Return the centre of a distal phalanx's tuft: its vertices farthest from its joint."""
-    points = hand.vertices_of(channel)
-    distance = np.linalg.norm(points - hand.joint_centres[channel], axis=1)
-    return np.asarray(points[distance > np.quantile(distance, 0.9)].mean(0), np.float64)
-
-
-def _end(hand: HandModel, channel: int, proximal: bool) -> NDArray[np.float64]:
-    points = hand.vertices_of(channel)
-    limit = np.quantile(points[:, 1], 0.97 if proximal else 0.1)
-    chosen = points[:, 1] > limit if proximal else points[:, 1] < limit
-    return np.asarray(points[chosen].mean(0), np.float64)
-
-
-def _ray_points(hand: HandModel, ray: int) -> NDArray[np.float64]:
-    chain = RAYS[ray]
-    forearm = CHANNEL["Radius"] if ray < 3 else CHANNEL["Ulna"]
-    metacarpal = hand.vertices_of(chain[0])
-    head = hand.joint_centres[chain[1]]
-    distance = np.linalg.norm(metacarpal - head, axis=1)
-    base = metacarpal[distance > np.quantile(distance, 0.9)].mean(0)
-    joints = [hand.joint_centres[channel] for channel in chain[1:]]
-    ends = [_end(hand, forearm, proximal=True), _end(hand, forearm, proximal=False)]
-    return np.array([*ends, base, *joints, _tip(hand, chain[-1])])
-
-
-def _rays(hand: HandModel, beam: Beam) -> list[NDArray[np.float64]]:
-    """Return for each ray its nodes: x and y on the detector, half width and half depth in millimetres."""
-    return [
-        np.column_stack([_flat(_ray_points(hand, ray), beam), _HALF_WIDTHS[ray], _HALF_DEPTHS[ray]]) for ray in range(5)
-    ]
-
-
-def _webs(hand: HandModel, beam: Beam, build: Build) -> list[NDArray[np.float64]]:
+def _webs(frame: Frame, build: Build, size: float) -> list[Body]:
     """Return the folds between neighbouring fingers and the one between thumb and index finger."""
-    rays = [_flat(_ray_points(hand, ray), beam) for ray in range(5)]
-    folds = []
+    fat, scale = build.skin_mm + build.fat_mm, build.depth * size
+    webs = []
     for ray in range(1, 4):
-        left, right = (points[3] + build.web * (points[4] - points[3]) for points in rays[ray : ray + 2])
-        folds.append(np.column_stack([[left, right], [6.0, 6.0], [9.0, 9.0]]))
-    thumb, index = rays[0], rays[1]
-    for on_thumb, on_index, width, depth in (
-        (0.4, 0.25, 11.0, 12.0),
-        (0.6, 0.4, 10.0, 10.5),
-        (0.85, 0.6, build.thumb_web, 8.5),
-    ):
-        ends = [points[2] + share * (points[3] - points[2]) for points, share in ((thumb, on_thumb), (index, on_index))]
-        folds.append(np.column_stack([ends, [width, width], [depth, depth]]))
-    return folds
+        sides = (
+            np.array([along_ray(frame, side, place) for place in (0.9, 1.12 + build.web)]) for side in (ray, ray + 1)
+        )
+        depths = 4.0 * scale, 4.5 * scale, 3.5 * scale
+        webs.append(sheet(*sides, sag=0.2 + build.web_sag, radius=4.0 * size, depths=depths, fat=fat, arch=0.0))
+    depths = 8.0 * scale, 10.5 * scale, 4.5 * scale
+    first, second = _thumb_web(frame, build.thumb_web)
+    return [*webs, sheet(first, second, sag=build.web_sag, radius=6.0 * size, depths=depths, fat=fat, arch=0.2)]
 
 
-@numba.njit(cache=True, nogil=True)
-def _union(nodes, starts, rows, columns, blend):  # type: ignore[no-untyped-def]
-    """Return depth below the skin, half width and half thickness on the grid (rows, columns, 3)."""
-    field = np.zeros((rows, columns, 3), np.float32)
-    for row in range(rows):
-        for column in range(columns):
-            x, y = column * _GRID_MM, row * _GRID_MM
-            total, width, depth = 0.0, 0.0, 0.0
-            for line in range(len(starts) - 1):
-                best, best_width, best_depth = 1e9, 0.0, 0.0
-                for k in range(starts[line], starts[line + 1] - 1):
-                    dx, dy = nodes[k + 1, 0] - nodes[k, 0], nodes[k + 1, 1] - nodes[k, 1]
-                    share = ((x - nodes[k, 0]) * dx + (y - nodes[k, 1]) * dy) / (dx * dx + dy * dy + 1e-9)
-                    share = min(max(share, 0.0), 1.0)
-                    radius = nodes[k, 2] + share * (nodes[k + 1, 2] - nodes[k, 2])
-                    distance = (
-                        np.sqrt((x - nodes[k, 0] - share * dx) ** 2 + (y - nodes[k, 1] - share * dy) ** 2) - radius
-                    )
-                    if distance < best:
-                        best, best_width = distance, radius
-                        best_depth = nodes[k, 3] + share * (nodes[k + 1, 3] - nodes[k, 3])
-                weight = np.exp(-min(best, 60.0) / blend)
-                total += weight
-                width += weight * best_width
-                depth += weight * best_depth
-            field[row, column, 0] = blend * np.log(total)
-            field[row, column, 1] = width / total
-            field[row, column, 2] = depth / total
-    return field
+def _thumb_web(frame: Frame, share: float) -> tuple[Points, Points]:
+    """Return the lines along thumb and index finger that the web between them spans, as far as `share` says."""
+    thumb = np.array([along_ray(frame, 0, place) for place in (0.0, 0.1 + 1.2 * share)])
+    index = np.array([along_ray(frame, 1, place) for place in (0.0, share)])
+    return thumb, index
+
+
+def _thenar(frame: Frame, build: Build, size: float) -> list[Body]:
+    """Return the muscles of the thumb; their half depth is the thickness that they add."""
+    first, second = _thumb_web(frame, build.thumb_web * build.thenar_reach)
+    depths = 0.3 * build.thenar_mm, 0.9 * build.thenar_mm, build.thenar_mm
+    second = second + 0.1 * (first - second)
+    return [sheet(first, second, sag=build.web_sag, radius=5.0 * size, depths=depths, fat=0.0, arch=0.9)]
+
+
+def _hypothenar(frame: Frame, build: Build, size: float) -> list[Body]:
+    """Return the muscles of the little finger; their half depth is the thickness that they add."""
+    outward = -5.0 * size * frame.towards_thumb
+    line = np.array([along_ray(frame, 4, place) + outward for place in (0.0, 0.3, 0.6, 0.95)])
+    return [tube(line, 13.0 * size, tuple(share * build.hypothenar_mm for share in (0.3, 1.0, 0.9, 0.1)))]
+
+
+def _interossei(frame: Frame, build: Build, size: float) -> list[Body]:
+    """Return the muscles between the metacarpals; their half depth is the water that they add."""
+    muscles = []
+    for ray in range(1, 4):
+        line = [
+            (along_ray(frame, ray, place) + along_ray(frame, ray + 1, place)) / 2 for place in (0.15, 0.35, 0.6, 0.9)
+        ]
+        depths = tuple(share * build.interosseous_mm for share in (0.2, 0.9, 1.0, 0.1))
+        muscles.append(tube(np.array(line), 9.0 * size, depths))
+    return muscles
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _mixed(skin, fat, muscle, bulk, between, marks, irregular, waters):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    """Return thickness and water of the layers; muscles and marks fade where the hand is thin."""
+    thickness, water = np.empty_like(skin), np.zeros_like(skin)
+    for row in range(skin.shape[0]):
+        for column in range(skin.shape[1]):
+            total = skin[row, column]
+            inside = min(total * np.float32(0.1), np.float32(1))
+            more = bulk[row, column] * inside
+            thickness[row, column] = total + more
+            if total > 0:
+                outer = waters[0] * (total - fat[row, column]) + waters[1] * (fat[row, column] - muscle[row, column])
+                core = waters[2] * (muscle[row, column] + more)
+                fading = min(total * np.float32(0.25), np.float32(1))
+                water[row, column] = (outer + core) * (1 + irregular[row, column])
+                water[row, column] += between[row, column] * inside + marks[row, column] * fading
+    return thickness, water

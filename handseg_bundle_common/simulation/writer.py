@@ -10,6 +10,7 @@ from functools import partial
 from multiprocessing import get_context
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -20,6 +21,8 @@ from handseg_bundle_common.formats.radiograph import write_radiograph
 from handseg_bundle_common.simulation.assets import load_assets
 from handseg_bundle_common.simulation.hand_model import HandModel
 from handseg_bundle_common.simulation.sampler import hand_of, patient_name, simulate_hand
+from handseg_bundle_common.simulation.settings import SIMULATOR_VERSION
+from handseg_bundle_common.simulation.settings import preset as settings_of
 
 SETTINGS = "simulation.json"
 
@@ -35,18 +38,20 @@ class HandSet:
 
     Attributes:
         output: the folder.
-        size: side of the square radiographs in pixels.
+        size: longer side of the radiographs in pixels.
         seed: names the set of patients; sets of different seeds share none.
+        preset: name of the settings.
     """
 
     output: Path
     size: int
     seed: int
+    preset: str
 
     def paths(self, number: int) -> tuple[Path, Path]:
         """Return the files of hand `number`: radiograph and polygons."""
         _, side = hand_of(self.seed, number)
-        name = patient_name(number)
+        name = patient_name(number, self.seed)
         folders = self.output / "DCM" / name, self.output / "outputs_json" / name
         return folders[0] / f"{name}_{side}.png", folders[1] / f"{name}_{side}.json"
 
@@ -63,28 +68,31 @@ def write_hands(
     *,
     assets: Path | None = None,
     workers: int | None = None,
+    preset: str = "dataset",
 ) -> list[Path]:
     """Write radiographs with polygons, two hands a patient.
 
-    Writes `DCM/<patient>/<image>.png` (8-bit grey), `outputs_json/<patient>/<image>.json` and the settings as
-    `simulation.json`. Pairs that are complete are kept, so that an interrupted run continues.
+    Writes `DCM/<patient>/<image>.png` (grey, 8 or 16 bits, now and then with dark bones, as the preset has it),
+    `outputs_json/<patient>/<image>.json` and the settings as `simulation.json`. Pairs that are complete are kept, so
+    that an interrupted run continues.
 
     Args:
         count: number of hands.
-        size: side of the square radiographs in pixels.
+        size: longer side of the radiographs in pixels; those of the data set are square.
         seed: names the set of patients; sets of different seeds share none.
         output: folder to write to.
         assets: bone cache, by default the user's; built when missing.
         workers: processes; by default one a core, and 1 works in this process.
+        preset: name of the settings, one of `settings.PRESETS`.
 
     Returns:
         The paths of all radiographs, in order.
 
     Raises:
-        HandsegInputError: a number is out of range, the folder holds hands of other settings or cannot be written,
-            or the bones are not there.
+        HandsegInputError: a number is out of range, there is no such preset, the folder holds hands of other settings
+            or cannot be written, or the bones are not there.
     """
-    hands = HandSet(Path(output), size, seed)
+    hands = HandSet(Path(output), size, seed, settings_of(preset).name)
     _check(count, hands)
     load_assets(assets)
     _record(hands)
@@ -114,16 +122,25 @@ def _check(count: int, hands: HandSet) -> None:
 def _record(hands: HandSet) -> None:
     """Write the settings beside the hands, or refuse to mix hands of two settings in one folder."""
     path = make_folder(hands.output) / SETTINGS
-    settings = {"seed": hands.seed, "size": hands.size}
+    settings = {"preset": hands.preset, "seed": hands.seed, "simulator": SIMULATOR_VERSION, "size": hands.size}
     if path.exists():
         found = read_json(path, "delete the folder and simulate again")
         if found != settings:
             raise HandsegInputError(
-                hands.output, f"holds hands of other settings ({found})", "choose another folder or the same settings"
+                hands.output,
+                f"holds hands of other settings ({_told(found)}, now {_told(settings)})",
+                "choose another folder or the same settings",
             )
         return
     with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+
+
+def _told(settings: Any) -> str:
+    """Return settings as words; those of the first simulator name neither itself nor a preset."""
+    if not isinstance(settings, dict):
+        return str(settings)
+    return ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
 
 
 def _initialise(assets: Path | None) -> None:
@@ -135,7 +152,8 @@ def _initialise(assets: Path | None) -> None:
 def _write_hand(hands: HandSet, number: int) -> None:
     assert _model is not None  # noqa: S101 - the initialiser ran
     patient, side = hand_of(hands.seed, number)
-    hand = simulate_hand(patient, hands.size, side, _model)
+    hand = simulate_hand(patient, hands.size, side, _model, settings_of(hands.preset))
     picture, polygons = hands.paths(number)
-    write_radiograph(picture, hand.radiograph, bits=8)
+    stored = 1 - hand.radiograph if hand.scene.inverted else hand.radiograph
+    write_radiograph(picture, stored, bits=hand.scene.bits)
     write_annotations(polygons, masks_to_annotations(hand.packed_masks))

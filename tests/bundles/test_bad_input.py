@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,29 +16,32 @@ from handseg_bundle_common.errors import input_error_message
 from handseg_bundle_common.networks import EffiSegNet
 from handseg_bundle_common.weights import save_weights
 
+# The second patient of the sample hands.
+PATIENT = sorted(folder.name for folder in (Path(__file__).parents[2] / "data/sample/DCM").iterdir())[1]
+
 
 def _edit_label(data, change):
-    path = data / "outputs_json" / "sim0002" / "sim0002_L.json"
+    path = data / "outputs_json" / PATIENT / f"{PATIENT}_L.json"
     document = json.loads(path.read_text())
     change(document["annotations"])
     path.write_text(json.dumps(document))
 
 
 def _truncated_picture(data):
-    path = data / "DCM" / "sim0002" / "sim0002_L.png"
+    path = data / "DCM" / PATIENT / f"{PATIENT}_L.png"
     path.write_bytes(path.read_bytes()[:5000])
 
 
 def _empty_picture(data):
-    (data / "DCM" / "sim0002" / "sim0002_L.png").write_bytes(b"")
+    (data / "DCM" / PATIENT / f"{PATIENT}_L.png").write_bytes(b"")
 
 
 def _missing_label(data):
-    (data / "outputs_json" / "sim0002" / "sim0002_L.json").unlink()
+    (data / "outputs_json" / PATIENT / f"{PATIENT}_L.json").unlink()
 
 
 def _empty_label(data):
-    (data / "outputs_json" / "sim0002" / "sim0002_L.json").write_bytes(b"")
+    (data / "outputs_json" / PATIENT / f"{PATIENT}_L.json").write_bytes(b"")
 
 
 def _unknown_label(data):
@@ -53,8 +57,8 @@ def _no_images(data):
 
 
 def _unknown_patient(data):
-    (data / "DCM" / "sim0002").rename(data / "DCM" / "stranger")
-    (data / "outputs_json" / "sim0002").rename(data / "outputs_json" / "stranger")
+    (data / "DCM" / PATIENT).rename(data / "DCM" / "stranger")
+    (data / "outputs_json" / PATIENT).rename(data / "outputs_json" / "stranger")
 
 
 @pytest.fixture
@@ -89,12 +93,12 @@ def _message(repository, files, **overrides):
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
-        (_truncated_picture, "sim0002_L.png: cannot be read as a picture"),
-        (_empty_picture, "sim0002_L.png: is empty; copy or export it again."),
-        (_missing_label, "sim0002/sim0002_L"),
-        (_empty_label, "sim0002_L.json: is empty"),
-        (_unknown_label, "sim0002_L.json: has the unknown label 'finger-20'; use one of finger-1, finger-2"),
-        (_nan_polygon, "sim0002_L.json: finger-4 has points that are not finite"),
+        (_truncated_picture, f"{PATIENT}_L.png: cannot be read as a picture"),
+        (_empty_picture, f"{PATIENT}_L.png: is empty; copy or export it again."),
+        (_missing_label, f"{PATIENT}/{PATIENT}_L"),
+        (_empty_label, f"{PATIENT}_L.json: is empty"),
+        (_unknown_label, f"{PATIENT}_L.json: has the unknown label 'finger-20'; use one of finger-1, finger-2"),
+        (_nan_polygon, f"{PATIENT}_L.json: finger-4 has points that are not finite"),
         (_no_images, "DCM/<patient>/<image>.png"),
         (_unknown_patient, "stranger"),
     ],
@@ -131,7 +135,7 @@ def test_an_output_that_cannot_be_written_is_named(repository, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "overrides", "expected"),
     [
-        (_truncated_picture, {"num_workers": 1}, "sim0002_L.png: cannot be read as a picture"),
+        (_truncated_picture, {"num_workers": 1}, f"{PATIENT}_L.png: cannot be read as a picture"),
         (_nan_polygon, {"num_workers": 0}, "finger-4 has points that are not finite"),
         (lambda data: None, {"tracking_uri": "sqlite:////dev/null/mlflow.db"}, "choose a folder"),
     ],

@@ -17,7 +17,10 @@ from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.boostcamp import read_annotations
 from handseg_bundle_common.formats.radiograph import read_radiograph
 
-IMAGE, LABEL = "DCM/sim0002/sim0002_L.png", "outputs_json/sim0002/sim0002_L.json"
+FIRST, SECOND, THIRD, FOURTH = sorted(
+    folder.name for folder in (Path(__file__).parents[2] / "data/sample/DCM").iterdir()
+)
+IMAGE, LABEL = f"DCM/{SECOND}/{SECOND}_L.png", f"outputs_json/{SECOND}/{SECOND}_L.json"
 
 Plant = Callable[[Path], Any]
 
@@ -61,12 +64,12 @@ def exchange(root: Path, first: str, second: str) -> None:
 
 
 def exchange_sides(root: Path) -> None:
-    for pattern in ("DCM/sim0002/sim0002_{}.png", "outputs_json/sim0002/sim0002_{}.json"):
+    for pattern in (f"DCM/{SECOND}/{SECOND}_{{}}.png", f"outputs_json/{SECOND}/{SECOND}_{{}}.json"):
         exchange(root, pattern.format("L"), pattern.format("R"))
 
 
 def copy_polygons(root: Path) -> None:
-    shutil.copy(root / "outputs_json/sim0002/sim0002_R.json", root / LABEL)
+    shutil.copy(root / f"outputs_json/{SECOND}/{SECOND}_R.json", root / LABEL)
 
 
 def halve(entries: dict[str, dict[str, Any]]) -> None:
@@ -76,13 +79,13 @@ def halve(entries: dict[str, dict[str, Any]]) -> None:
 
 def keep_one_patient(root: Path) -> None:
     for folder in ("DCM", "outputs_json"):
-        for patient in ("sim0001", "sim0003", "sim0004"):
+        for patient in (FIRST, THIRD, FOURTH):
             shutil.rmtree(root / folder / patient)
 
 
 def name_like_another(root: Path) -> None:
-    (root / IMAGE).rename(root / "DCM/sim0002/sim0001_L.png")
-    (root / LABEL).rename(root / "outputs_json/sim0002/sim0001_L.json")
+    (root / IMAGE).rename(root / f"DCM/{SECOND}/{FIRST}_L.png")
+    (root / LABEL).rename(root / f"outputs_json/{SECOND}/{FIRST}_L.json")
 
 
 PLANTS: list[tuple[FaultKind, set[str | None], Plant]] = [
@@ -137,7 +140,7 @@ def test_a_planted_fault_is_found(data_dir: Path, kind: FaultKind, bones: set[st
     plant(data_dir)
     found = check_data(data_dir)
     assert {fault.bone for fault in found if fault.kind is kind} == bones
-    assert {fault.patient for fault in found} <= {"sim0002", "sim0001", None}
+    assert {fault.patient for fault in found} <= {SECOND, FIRST, None}
     assert any(fault.severity is Severity.ERROR for fault in found) == is_refused(data_dir)
 
 
@@ -154,18 +157,18 @@ def is_refused(data_dir: Path) -> bool:
 
 
 def test_it_does_not_stop_at_the_first_fault(data_dir: Path) -> None:
-    (data_dir / "DCM/sim0001/sim0001_L.png").write_bytes(b"no picture")
-    (data_dir / "outputs_json/sim0001/sim0001_R.json").write_text("no JSON")
-    (data_dir / "outputs_json/sim0003/sim0003_R.json").unlink()
+    (data_dir / f"DCM/{FIRST}/{FIRST}_L.png").write_bytes(b"no picture")
+    (data_dir / f"outputs_json/{FIRST}/{FIRST}_R.json").write_text("no JSON")
+    (data_dir / f"outputs_json/{THIRD}/{THIRD}_R.json").unlink()
     edit(lambda entries: [entries.pop("finger-1"), entries["Ulna"].update(label="Elbow")])(data_dir)
     found = [(fault.kind, fault.patient, fault.image, fault.bone) for fault in check_data(data_dir)]
     assert found == [
-        (FaultKind.LONE_IMAGE, "sim0003", "sim0003_R.png", None),
-        (FaultKind.UNREADABLE_IMAGE, "sim0001", "sim0001_L.png", None),
-        (FaultKind.UNREADABLE_POLYGONS, "sim0001", "sim0001_R.png", None),
-        (FaultKind.UNKNOWN_BONE, "sim0002", "sim0002_L.png", "Elbow"),
-        (FaultKind.MISSING_BONE, "sim0002", "sim0002_L.png", "finger-1"),
-        (FaultKind.MISSING_BONE, "sim0002", "sim0002_L.png", "Ulna"),
+        (FaultKind.LONE_IMAGE, THIRD, f"{THIRD}_R.png", None),
+        (FaultKind.UNREADABLE_IMAGE, FIRST, f"{FIRST}_L.png", None),
+        (FaultKind.UNREADABLE_POLYGONS, FIRST, f"{FIRST}_R.png", None),
+        (FaultKind.UNKNOWN_BONE, SECOND, f"{SECOND}_L.png", "Elbow"),
+        (FaultKind.MISSING_BONE, SECOND, f"{SECOND}_L.png", "finger-1"),
+        (FaultKind.MISSING_BONE, SECOND, f"{SECOND}_L.png", "Ulna"),
         (FaultKind.UNCHECKED_AREAS, None, None, None),
     ]
 

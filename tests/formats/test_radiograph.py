@@ -226,20 +226,25 @@ def test_bone_is_dark_where_the_caller_says_so(tmp_path: Path) -> None:
         np.testing.assert_array_equal(image[0], expected.astype(np.float32) / 255)
 
 
-def test_inverted_hand_is_turned_and_named(tmp_path: Path, sample_data: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = sample_data / "DCM" / "sim0001" / "sim0001_L.png"
-    with Image.open(path) as picture:
+@pytest.fixture
+def sample_hand(sample_data: Path) -> Path:
+    """The first radiograph of the sample hands."""
+    return min((sample_data / "DCM").glob("*/*.png"))
+
+
+def test_inverted_hand_is_turned_and_named(tmp_path: Path, sample_hand: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Image.open(sample_hand) as picture:
         Image.fromarray(255 - np.asarray(picture)).save(tmp_path / "x.png")
-    np.testing.assert_array_equal(read_radiograph(tmp_path / "x.png"), read_radiograph(path))
+    np.testing.assert_array_equal(read_radiograph(tmp_path / "x.png"), read_radiograph(sample_hand))
     assert [record.message for record in caplog.records] == [
         f"{tmp_path / 'x.png'}: bone looks dark, so black and white are exchanged."
     ]
     dark = read_radiograph(tmp_path / "x.png", inverted=False)
-    np.testing.assert_allclose(dark, 1 - read_radiograph(path), atol=1e-6)
+    np.testing.assert_allclose(dark, 1 - read_radiograph(sample_hand), atol=1e-6)
 
 
-def test_inverted_hand_is_named_once(tmp_path: Path, sample_data: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with Image.open(sample_data / "DCM" / "sim0001" / "sim0001_L.png") as picture:
+def test_inverted_hand_is_named_once(tmp_path: Path, sample_hand: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Image.open(sample_hand) as picture:
         for name in ("x.png", "y.png"):
             Image.fromarray(255 - np.asarray(picture)).save(tmp_path / name)
     for name in ("x.png", "y.png", "x.png", "y.png"):

@@ -14,6 +14,7 @@ from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.radiograph import read_radiograph
 from handseg_bundle_common.masks import unpack_masks
 from handseg_bundle_common.simulation import HandModel, SimulatedHands, hand_of, simulate_hand, write_hands
+from handseg_bundle_common.simulation.settings import WILD, Settings
 
 
 def test_a_sample_is_a_simulated_hand_with_packed_masks(hand: HandModel):
@@ -25,7 +26,7 @@ def test_a_sample_is_a_simulated_hand_with_packed_masks(hand: HandModel):
     assert (sample["label"].shape, sample["label"].dtype) == ((1, 64, 96), np.int32)
     assert (sample["image"][0] == expected.radiograph).all()
     assert (unpack_masks(sample["label"][0].view(np.uint32)) == unpack_masks(expected.packed_masks)).all()
-    assert (sample["image_name"], sample["patient"]) == ("sim0002_R.png", "sim0002")
+    assert (sample["image_name"], sample["patient"]) == ("sim10-0002_R.png", "sim10-0002")
 
 
 def test_samples_are_the_hands_that_are_written_for_the_same_seed(hand: HandModel, tmp_path: Path):
@@ -44,6 +45,18 @@ def test_the_number_of_workers_changes_nothing(hand: HandModel):
     for (image, label), (other_image, other_label) in zip(*batches, strict=True):
         assert torch.equal(image, other_image)
         assert torch.equal(label, other_label)
+
+
+@pytest.mark.parametrize("preset", ["wild", WILD], ids=["by name", "settings"])
+def test_a_preset_is_a_name_or_settings(hand: HandModel, preset: str | Settings):
+    sample = SimulatedHands(2, 80, seed=4, assets=hand, preset=preset)[1]
+    expected = simulate_hand(hand_of(4, 1)[0], 80, Side.RIGHT, hand, WILD)
+    assert (sample["image"][0] == expected.radiograph).all()
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(HandsegInputError, match="'calm' is unknown"):
+        SimulatedHands(2, 80, preset="calm")
 
 
 def test_indices_end_at_the_count(hand: HandModel):

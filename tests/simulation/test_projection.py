@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.ndimage import binary_fill_holes
+from scipy.ndimage import binary_fill_holes, distance_transform_edt
 from skimage.draw import polygon2mask
 
 from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL
@@ -18,6 +18,14 @@ BALL = trimesh.creation.icosphere(subdivisions=5, radius=10.0)
 
 def ball_at(x: float, y: float, z: float) -> np.ndarray:
     return np.asarray(BALL.vertices) + np.array([x, y, z])
+
+
+def rays_of(beam: Beam, box: tuple[slice, slice]) -> np.ndarray:
+    """Unit vectors from the source to the pixel centres of a box (h, w, 3)."""
+    assert beam.source_mm is not None
+    rows, columns = np.indices((beam.height, beam.width))[:, box[0], box[1]]
+    rays = np.stack([columns * beam.spacing_mm, rows * beam.spacing_mm, np.zeros(rows.shape)], -1) - beam.source_mm
+    return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))
 
 
 @pytest.mark.parametrize("name", BONE_NAMES)
@@ -41,21 +49,46 @@ def test_parallel_rays_through_a_ball_have_the_length_of_its_chords():
 
 def test_cone_rays_through_a_ball_have_the_length_of_its_chords():
     source, centre = np.array([10.0, 20.0, 400.0]), np.array([35.0, 30.0, 60.0])
-    seen = project(ball_at(*centre), BALL.faces, Beam(500, 600, 0.15, tuple(source)))
-    rows, columns = np.indices((500, 600))[:, seen.box[0], seen.box[1]]
-    rays = np.stack([columns * 0.15, rows * 0.15, np.zeros(rows.shape)], -1) - source
-    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-    nearest = np.linalg.norm(np.cross(rays, centre - source), axis=-1)
+    beam = Beam(500, 600, 0.15, tuple(source))
+    seen = project(ball_at(*centre), BALL.faces, beam)
+    nearest = np.linalg.norm(np.cross(rays_of(beam, seen.box), centre - source), axis=-1)
     chord = 2 * np.sqrt(np.maximum(100 - nearest**2, 0))
     assert np.abs(seen.thickness_mm - chord)[chord > 5].max() < 0.03
 
 
+def test_cone_rays_through_a_tilted_ellipsoid_have_the_length_of_its_chords():
+    shape = trimesh.transformations.euler_matrix(0.5, -0.4, 0.7)[:3, :3] @ np.diag([6.0, 10.0, 18.0])
+    beam, centre = Beam(400, 500, 0.2, (20.0, 60.0, 350.0)), np.array([50.0, 35.0, 40.0])
+    seen = project(np.asarray(BALL.vertices) / 10 @ shape.T + centre, BALL.faces, beam)
+    # In coordinates in which the ellipsoid is the unit ball, |o + s d|^2 = 1; its roots lie one chord apart.
+    start = np.linalg.solve(shape, beam.source_mm - centre)
+    rays = rays_of(beam, seen.box) @ np.linalg.inv(shape).T
+    a, b, c = (rays**2).sum(-1), rays @ start, start @ start - 1
+    chord = 2 * np.sqrt(np.maximum(b**2 - a * c, 0)) / a
+    away_from_rim = chord > chord.max() / 2
+    assert np.abs(seen.thickness_mm / np.maximum(chord, 1) - 1)[away_from_rim].max() < 5e-3
+    assert seen.coverage.sum() == pytest.approx((chord > 0).sum(), rel=2e-3)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.4])
+def test_cone_rays_through_a_slab_have_its_thickness_over_the_cosine(tilt: float):
+    slab = trimesh.creation.box((120.0, 80.0, 5.0))
+    turn = trimesh.transformations.rotation_matrix(tilt, [0, 1, 0])[:3, :3]
+    beam = Beam(500, 600, 0.25, (90.0, 40.0, 300.0))
+    seen = project(np.asarray(slab.vertices) @ turn.T + [75.0, 60.0, 60.0], slab.faces, beam)
+    length = 5.0 / np.abs(rays_of(beam, seen.box) @ (turn @ [0, 0, 1]))
+    away_from_rim = distance_transform_edt(np.pad(seen.coverage, 1))[1:-1, 1:-1] > 20
+    assert away_from_rim.sum() > 10_000
+    assert np.abs(seen.thickness_mm / length - 1)[away_from_rim].max() < 5e-3
+
+
 def test_a_disc_below_the_source_is_magnified_by_the_ratio_of_distances():
-    disc = trimesh.creation.cylinder(radius=10.0, height=0.01, sections=256)
-    beam = Beam(600, 600, 0.1, (30.0, 30.0, 1000.0))
-    seen = project(np.asarray(disc.vertices) + np.array([30, 30, 100]), disc.faces, beam)
-    area = seen.coverage.sum() * 0.1**2
-    assert area == pytest.approx(np.pi * 100 * (1000 / 900) ** 2, rel=2e-3)
+    disc = trimesh.creation.cylinder(radius=10.0, height=0.001, sections=1024)
+    at = np.asarray(disc.vertices) + np.array([30.03, 30.07, 100])
+    cone = project(at, disc.faces, Beam(3000, 3000, 0.02, (30.0, 30.0, 1000.0)))
+    flat = project(at, disc.faces, Beam(3000, 3000, 0.02, None))
+    assert np.sqrt(cone.coverage.sum() / flat.coverage.sum()) == pytest.approx(1000 / 900, rel=1e-4)
+    assert cone.coverage.sum() * 0.02**2 == pytest.approx(np.pi * 100 * (1000 / 900) ** 2, rel=2e-4)
 
 
 def test_a_net_whose_vertices_lie_on_pixel_centres_has_neither_cracks_nor_leaks():

@@ -11,8 +11,11 @@ import pytest
 
 from handseg_bundle_common.anatomy import BONE_NAMES, Side
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.formats.radiograph import read_radiograph
 from handseg_bundle_common.masks import unpack_masks
 from handseg_bundle_common.simulation import HandModel, hand_of, simulate_hand, write_hands
+from handseg_bundle_common.simulation.settings import SIMULATOR_VERSION, WILD
+from handseg_bundle_common.simulation.writer import HandSet
 
 
 def filled(entry: dict, size: int) -> np.ndarray:
@@ -32,16 +35,17 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_two_hands_a_patient_lie_in_the_layout_of_the_data_set(hand: HandModel, tmp_path: Path):
     pictures = write_hands(3, 96, 7, tmp_path, workers=1)
     assert sorted(files(tmp_path)) == [
-        "DCM/sim0001/sim0001_L.png",
-        "DCM/sim0001/sim0001_R.png",
-        "DCM/sim0002/sim0002_L.png",
-        "outputs_json/sim0001/sim0001_L.json",
-        "outputs_json/sim0001/sim0001_R.json",
-        "outputs_json/sim0002/sim0002_L.json",
+        "DCM/sim7-0001/sim7-0001_L.png",
+        "DCM/sim7-0001/sim7-0001_R.png",
+        "DCM/sim7-0002/sim7-0002_L.png",
+        "outputs_json/sim7-0001/sim7-0001_L.json",
+        "outputs_json/sim7-0001/sim7-0001_R.json",
+        "outputs_json/sim7-0002/sim7-0002_L.json",
         "simulation.json",
     ]
     assert pictures == [
-        tmp_path / "DCM" / name for name in ("sim0001/sim0001_L.png", "sim0001/sim0001_R.png", "sim0002/sim0002_L.png")
+        tmp_path / "DCM" / name
+        for name in ("sim7-0001/sim7-0001_L.png", "sim7-0001/sim7-0001_R.png", "sim7-0002/sim7-0002_L.png")
     ]
     patient, side = hand_of(7, 1)
     assert side is Side.RIGHT
@@ -52,7 +56,7 @@ def test_two_hands_a_patient_lie_in_the_layout_of_the_data_set(hand: HandModel, 
 
 def test_polygons_give_the_masks_back(hand: HandModel, tmp_path: Path):
     write_hands(1, 384, 2, tmp_path)
-    entries = json.loads((tmp_path / "outputs_json/sim0001/sim0001_L.json").read_text())["annotations"]
+    entries = json.loads((tmp_path / "outputs_json/sim2-0001/sim2-0001_L.json").read_text())["annotations"]
     masks = unpack_masks(simulate_hand(hand_of(2, 0)[0], 384, Side.LEFT, hand).packed_masks)
     assert [entry["label"] for entry in entries] == list(BONE_NAMES)
     for entry, mask in zip(entries, masks, strict=True):
@@ -68,7 +72,7 @@ def test_the_number_of_processes_does_not_change_a_byte(hand: HandModel, tmp_pat
 
 def test_complete_pairs_are_kept_and_halves_are_written_again(hand: HandModel, tmp_path: Path):
     write_hands(2, 64, 0, tmp_path)
-    kept, lost = tmp_path / "DCM/sim0001/sim0001_L.png", tmp_path / "DCM/sim0001/sim0001_R.png"
+    kept, lost = tmp_path / "DCM/sim0-0001/sim0-0001_L.png", tmp_path / "DCM/sim0-0001/sim0-0001_R.png"
     kept.write_bytes(b"mine")
     expected = lost.read_bytes()
     lost.unlink()
@@ -95,6 +99,59 @@ def test_numbers_out_of_range_are_refused(count: int, size: int, seed: int, prob
 def test_hands_of_other_settings_are_not_mixed(hand: HandModel, tmp_path: Path):
     write_hands(1, 64, 0, tmp_path)
     before = files(tmp_path)
-    with pytest.raises(HandsegInputError, match="other settings"):
-        write_hands(2, 64, 1, tmp_path)
+    for size, seed, preset in ((64, 1, "dataset"), (65, 0, "dataset"), (64, 0, "wild")):
+        with pytest.raises(HandsegInputError, match="other settings"):
+            write_hands(2, size, seed, tmp_path, preset=preset)
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("settings", [{"seed": 0, "size": 64}, {"preset": "dataset", "simulator": 1}, [1]])
+def test_hands_of_another_simulator_are_not_mixed(hand: HandModel, tmp_path: Path, settings: object):
+    (tmp_path / "simulation.json").write_text(json.dumps(settings))
+    with pytest.raises(HandsegInputError, match=rf"simulator {SIMULATOR_VERSION}.*choose another folder"):
+        write_hands(1, 64, 0, tmp_path)
+    assert len(files(tmp_path)) == 1
+
+
+def test_a_folder_tells_what_made_it(hand: HandModel, tmp_path: Path):
+    write_hands(1, 64, 5, tmp_path, preset="wild")
+    told = json.loads((tmp_path / "simulation.json").read_text())
+    assert told == {"preset": "wild", "seed": 5, "simulator": SIMULATOR_VERSION, "size": 64}
+
+
+def test_an_unknown_preset_is_refused(tmp_path: Path):
+    with pytest.raises(HandsegInputError, match="'calm' is unknown; choose one of dataset, wild, shifted"):
+        write_hands(1, 64, 0, tmp_path / "hands", preset="calm")
+    assert not (tmp_path / "hands").exists()
+
+
+def test_hands_of_two_seeds_can_lie_in_one_folder():
+    first, second = (
+        {path for number in range(40) for path in HandSet(Path("hands"), 64, seed, "dataset").paths(number)}
+        for seed in (1, 11)
+    )
+    assert len(first) == len(second) == 80
+    assert not first & second
+
+
+def test_wild_hands_are_stored_as_drawn_and_read_bone_bright(hand: HandModel, tmp_path: Path):
+    """Dark bones and 16 bits are in the file alone; shapes are drawn, and polygons lie on the picture."""
+    pictures = write_hands(6, 96, 3, tmp_path, workers=1, preset="wild")
+    depths, dark, shapes = set(), 0, set()
+    for number, picture in enumerate(pictures):
+        patient, side = hand_of(3, number)
+        simulated = simulate_hand(patient, 96, side, hand, WILD)
+        stored = cv2.imread(str(picture), cv2.IMREAD_UNCHANGED)
+        levels = 2**simulated.scene.bits - 1
+        assert stored.dtype == (np.uint16 if simulated.scene.bits == 16 else np.uint8)
+        expected = 1 - simulated.radiograph if simulated.scene.inverted else simulated.radiograph
+        assert np.abs(stored / levels - expected).max() < 0.51 / levels + 1e-6
+        read = read_radiograph(picture, simulated.scene.inverted)[0]
+        assert np.abs(read - simulated.radiograph).max() < 0.51 / levels + 1e-6
+        depths.add(simulated.scene.bits)
+        dark += simulated.scene.inverted
+        shapes.add(stored.shape)
+    assert depths == {8, 16}
+    assert dark > 0
+    assert len(shapes) > 3
+    assert {max(shape) for shape in shapes} == {96}
