@@ -27,9 +27,11 @@ _OVERSAMPLED_MM = 0.4
 _SLICE_MM, _FLOW_MM, _END_MM, _END_WIDTH = 2.0, 3.0, 20.0, 0.65
 # Density of spongy bone at joint ends against that of the carpus, strength of its texture, and how porous the cortex is
 # there.
-_SPONGY = {Group.PHALANGES: 1.35, Group.METACARPALS: 1.2, Group.CARPALS: 1.0, Group.FOREARM: 1.15}
-_TEXTURE = {Group.PHALANGES: 1.0, Group.METACARPALS: 0.8, Group.CARPALS: 1.0, Group.FOREARM: 1.6}
-_POROUS = {Group.PHALANGES: 0.5, Group.METACARPALS: 0.5, Group.CARPALS: 1.0, Group.FOREARM: 1.0}
+_SPONGY = {Group.PHALANGES: 1.6, Group.METACARPALS: 1.3, Group.CARPALS: 1.0, Group.FOREARM: 1.15}
+_TEXTURE = {Group.PHALANGES: 0.7, Group.METACARPALS: 0.6, Group.CARPALS: 1.05, Group.FOREARM: 1.35}
+_POROUS = {Group.PHALANGES: 0.7, Group.METACARPALS: 0.5, Group.CARPALS: 1.0, Group.FOREARM: 1.0}
+# Spongy bone that is left in the middle of shafts, as a share of that at their ends.
+_LEAST_SPONGY = {Group.PHALANGES: 0.45, Group.METACARPALS: 0.25, Group.FOREARM: 0.25}
 # Structures of carpal bones are hardly longer than wide.
 _CARPAL_STRETCH = 1.5
 # Distance of the physeal scar in millimetres from the distal end of forearm and metacarpals, and from the base of
@@ -220,11 +222,13 @@ def _spongiosa(part: int, along: NDArray[np.float64], length: float, forearm_mm:
     if group is Group.CARPALS or part >= NUM_BONES:
         return np.ones_like(along)
     if group is Group.FOREARM:
-        return 1 - smoothstep(along / forearm_mm)
-    if group is Group.METACARPALS:
-        return smoothstep((np.abs(2 * along / length - 1) - 0.15) / 0.6)
-    # The base of a phalanx is spongy up to the middle, its head is short.
-    return np.maximum(1 - smoothstep(along / (0.35 * length)), 1 - smoothstep((length - along) / (0.55 * length)))
+        share = 1 - smoothstep(along / forearm_mm)
+    elif group is Group.METACARPALS:
+        share = smoothstep((np.abs(2 * along / length - 1) - 0.15) / 0.6)
+    else:
+        # The base of a phalanx is spongy up to the middle, its head is short.
+        share = np.maximum(1 - smoothstep(along / (0.35 * length)), 1 - smoothstep((length - along) / (0.55 * length)))
+    return np.asarray(_LEAST_SPONGY[group] + (1 - _LEAST_SPONGY[group]) * share)
 
 
 def _core_thickness(inner: Projection, outer: Projection) -> Image:

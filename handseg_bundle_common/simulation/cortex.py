@@ -23,7 +23,7 @@ _THIN_MM, _SHAFT_MM = 0.5, 1.4
 _PLATES = {Group.PHALANGES: (0.6, 1.0), Group.METACARPALS: (0.55, 0.75), Group.CARPALS: (0.55, 0.55)}
 _FOREARM_PLATES = {CHANNEL["Radius"]: 0.95, CHANNEL["Ulna"]: 0.7}
 # Depth in the middle of shafts against the model's.
-_SHAFTS = {Group.PHALANGES: 1.35, Group.METACARPALS: 1.1, Group.CARPALS: 1.0, Group.FOREARM: 1.3}
+_SHAFTS = {Group.PHALANGES: 0.95, Group.METACARPALS: 0.9, Group.CARPALS: 1.0, Group.FOREARM: 0.8}
 
 
 @dataclass(frozen=True)

@@ -54,9 +54,9 @@ class _Follow(NamedTuple):
 # and midcarpal motion).
 _PROXIMAL_ROW = {
     "Scaphoid": _Follow(0.45, 0.45, 0.45),
-    "Lunate": _Follow(0.42, 0.25, 0.45),
-    "Triquetrum": _Follow(0.60, 0.0, 0.3),
-    "Pisiform": _Follow(0.65, 0.1, 0.0),
+    "Lunate": _Follow(0.45, 0.20, 0.40),
+    "Triquetrum": _Follow(0.53, 0.05, 0.3),
+    "Pisiform": _Follow(0.52, 0.2, 0.0),
 }
 
 

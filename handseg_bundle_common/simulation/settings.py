@@ -187,13 +187,13 @@ class BoneSettings:
     end_density: Distribution = Uniform(0.4, 0.65)
     plate_mm: Distribution = Uniform(0.6, 0.95)
     endosteum_mm: Distribution = Uniform(0.05, 0.2)
-    forearm_spongiosa_mm: Distribution = Uniform(42.0, 55.0)
+    forearm_spongiosa_mm: Distribution = Uniform(45.0, 58.0)
     scar: float = 0.5
     scar_strength: Distribution = Uniform(0.12, 0.5)
     trabeculae: str = "noise"
-    texture: Distribution = Uniform(0.14, 0.23)
+    texture: Distribution = Uniform(0.14, 0.25)
     slope: Distribution = Normal(-1.4, 0.1, 2.0)
-    grain: Distribution = LogUniform(0.85, 1.2)
+    grain: Distribution = LogUniform(0.65, 1.05)
     stretch: Distribution = Uniform(1.9, 2.7)
 
 
@@ -295,7 +295,7 @@ class DetectorSettings:
     latitude: Distribution = Uniform(0.0, 0.25)
     air: Distribution = Uniform(0.0, 0.07)
     top: Distribution = Normal(0.77, 0.05)
-    log_gamma: Distribution = Normal(-0.15, 0.1)
+    log_gamma: Distribution = Normal(-0.07, 0.1)
     sigmoid: Distribution = Uniform(0.5, 1.5)
     tone_slope: Distribution = Normal(0.0, 0.1)
     eight_bits: float = 1.0

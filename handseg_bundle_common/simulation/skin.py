@@ -19,12 +19,12 @@ from handseg_bundle_common.simulation.projection import Beam
 _FINGER_WIDTHS = np.array([12.0, 12.0, 9.9, 9.7, 8.7, 8.3, 7.2])
 _FINGER_DEPTHS = np.array([6.0, 8.8, 6.7, 7.1, 6.4, 6.3, 5.5])
 _THUMB_WIDTHS = np.array([14.0, 12.5, 10.6, 10.6, 8.6])
-_THUMB_DEPTHS = np.array([10.0, 9.5, 7.6, 7.6, 6.2])
-_RAY_FACTORS = (1.0, 1.0, 1.02, 0.95, 0.86)
+_THUMB_DEPTHS = np.array([10.0, 8.6, 5.3, 5.2, 4.2])
+_RAY_FACTORS = (1.0, 0.97, 1.0, 0.92, 0.76)
 # Places of the trunk's stations in millimetres proximal to the ends of radius and ulna, half depths there and, towards
 # the thumb and the little finger, distances of the skin from the bones.
 _FOREARM_STATIONS = (240.0, 130.0, 80.0, 45.0, 20.0, 2.0)
-_TRUNK_DEPTHS = np.array([39.0, 30.0, 25.0, 22.0, 20.5, 20.0, 19.0, 16.0, 11.5, 10.0, 7.5, 0.5])
+_TRUNK_DEPTHS = np.array([37.0, 28.0, 23.0, 20.0, 18.3, 17.6, 17.0, 16.2, 13.2, 11.2, 7.8, 0.5])
 _TRUNK_MARGINS = np.array(
     [(20, 16), (17, 12), (15, 8), (12, 6), (9, 4.5), (7, 2.5), (5.5, 2), (4, 3), (3, 4), (3, 3), (1, 1), (0, 0)], float
 )

@@ -15,9 +15,9 @@ Image = NDArray[np.float32]
 # Pixels along an edge of a tile, a power of two, and the distance between them: 92 mm, the width of a palm.
 _SIZE, _PITCH_MM = 512, 0.18
 # Below and above these frequencies in cycles/mm the measured power law ends: whole bones, single trabeculae.
-_LOWEST, _HIGHEST = 0.2, 2.6
-# Strands are bright and narrow, gaps dark and wide: share of the squared noise.
-_SKEW = 0.22
+_LOWEST, _HIGHEST = 0.2, 3.2
+# Strands are bright lines: the zero crossings of noise of this frequency in cycles/mm, by their weight in the pattern.
+_STRANDS, _STRAND_WEIGHT = 0.75, 0.75
 # Mean width of the cells of the network in millimetres, and how many layers of it lie behind each other.
 _CELL_MM, _LAYERS = 1.3, 3
 
@@ -60,13 +60,20 @@ def _frequencies() -> Image:
 
 
 def _noise(generator: np.random.Generator, slope: float) -> Image:
+    """Return noise with a power law, and in it the bright strands that ridged noise draws."""
     frequency = _frequencies()
-    amplitude = np.maximum(frequency, _LOWEST) ** np.float32(slope / 2) * np.exp(-((frequency / _HIGHEST) ** 2))
-    amplitude[0, 0] = 0
+    power_law = np.maximum(frequency, _LOWEST) ** np.float32(slope / 2) * np.exp(-((frequency / _HIGHEST) ** 2))
+    power_law[0, 0] = 0
+    band = np.exp(-(((frequency - _STRANDS) / (0.4 * _STRANDS)) ** 2))
+    noise, ridges = _filtered(generator, power_law), -np.sqrt(np.abs(_filtered(generator, band)))
+    return np.asarray(noise + np.float32(_STRAND_WEIGHT) * (ridges - ridges.mean()) / ridges.std(), np.float32)
+
+
+def _filtered(generator: np.random.Generator, amplitude: Image) -> Image:
+    """Return white noise with the amplitudes of its frequencies multiplied, at variance 1."""
     white = generator.standard_normal((_SIZE, _SIZE), dtype=np.float32)
     noise = fft.irfft2(fft.rfft2(white) * amplitude, white.shape)
-    noise /= noise.std()
-    return np.asarray(noise + np.float32(_SKEW) * (noise * noise - 1), np.float32)
+    return np.asarray(noise / noise.std(), np.float32)
 
 
 def _network(generator: np.random.Generator) -> Image:
