@@ -176,7 +176,7 @@ class BoneSettings:
         texture: standard deviation of 10 mm of spongy bone from ray to ray, as a share of its compact bone.
         slope: exponent of the power spectrum of the noise.
         grain: factor on the size of the trabecular structures.
-        stretch: length over width of the structures along the axes of long bones; with the measured spectrum 2.2 makes
+        stretch: length over width of the structures along the axes of long bones; with the measured spectrum 2.5 makes
             the power across the axis five times that along it.
     """
 
@@ -192,9 +192,10 @@ class BoneSettings:
     scar_strength: Distribution = Uniform(0.12, 0.5)
     trabeculae: str = "noise"
     texture: Distribution = Uniform(0.14, 0.25)
-    slope: Distribution = Normal(-1.4, 0.1, 2.0)
+    # Bright strands flatten it to the measured -1.4.
+    slope: Distribution = Normal(-1.55, 0.1, 2.0)
     grain: Distribution = LogUniform(0.65, 1.05)
-    stretch: Distribution = Uniform(1.9, 2.7)
+    stretch: Distribution = Uniform(2.2, 2.9)
 
 
 @dataclass(frozen=True)
@@ -447,9 +448,9 @@ _WILD_BONE = BoneSettings(
     forearm_spongiosa_mm=Uniform(36.0, 60.0),
     scar_strength=Uniform(0.1, 0.8),
     texture=Uniform(0.1, 0.3),
-    slope=Normal(-1.4, 0.2, 2.0),
+    slope=Normal(-1.55, 0.15, 2.0),
     grain=LogUniform(0.75, 1.4),
-    stretch=Uniform(1.5, 3.3),
+    stretch=Uniform(1.7, 3.3),
 )
 # Little spongy bone in a coarse network of cells, wire-like and uneven cortex, no osteopenia beside it.
 _SHIFTED_BONE = BoneSettings(

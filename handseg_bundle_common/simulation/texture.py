@@ -16,8 +16,9 @@ Image = NDArray[np.float32]
 _SIZE, _PITCH_MM = 512, 0.18
 # Below and above these frequencies in cycles/mm the measured power law ends: whole bones, single trabeculae.
 _LOWEST, _HIGHEST = 0.2, 3.2
-# Strands are bright lines: the zero crossings of noise of this frequency in cycles/mm, by their weight in the pattern.
-_STRANDS, _STRAND_WEIGHT = 0.75, 0.75
+# Strands are bright lines: the zero crossings of noise of this frequency in cycles/mm, how thin they are, and their
+# weight in the pattern.
+_STRANDS, _STRAND_SHARPNESS, _STRAND_WEIGHT = 0.7, np.float32(2.5), 0.75
 # Mean width of the cells of the network in millimetres, and how many layers of it lie behind each other.
 _CELL_MM, _LAYERS = 1.3, 3
 
@@ -65,7 +66,7 @@ def _noise(generator: np.random.Generator, slope: float) -> Image:
     power_law = np.maximum(frequency, _LOWEST) ** np.float32(slope / 2) * np.exp(-((frequency / _HIGHEST) ** 2))
     power_law[0, 0] = 0
     band = np.exp(-(((frequency - _STRANDS) / (0.4 * _STRANDS)) ** 2))
-    noise, ridges = _filtered(generator, power_law), -np.sqrt(np.abs(_filtered(generator, band)))
+    noise, ridges = _filtered(generator, power_law), np.exp(-_STRAND_SHARPNESS * np.abs(_filtered(generator, band)))
     return np.asarray(noise + np.float32(_STRAND_WEIGHT) * (ridges - ridges.mean()) / ridges.std(), np.float32)
 
 

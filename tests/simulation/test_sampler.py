@@ -57,7 +57,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(hand: Hand
 def test_both_hands_of_a_patient_share_bones_and_flesh_but_not_the_pose(hand: HandModel):
     left, right = (simulate_hand(5, 128, side, hand) for side in Side)
     assert left.shape.size == right.shape.size
-    assert (left.shape.widths == right.shape.widths).all()
+    assert (left.shape.growth.widths == right.shape.growth.widths).all()
     assert left.build == right.build
     assert left.pose.deviation != right.pose.deviation
     assert left.appearance.air != right.appearance.air

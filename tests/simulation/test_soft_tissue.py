@@ -160,7 +160,7 @@ def test_tissue_beside_the_bones_is_as_in_radiographs(people: list[Person]):
         np.mean(beside[group]) for group in (Group.PHALANGES, Group.METACARPALS, Group.CARPALS)
     )
     assert 0.24 < phalanges / carpals < 0.33
-    assert 0.55 < metacarpals / carpals < 0.7
+    assert 0.55 < metacarpals / carpals < 0.75
     assert 28 < carpals < 37
 
 
