@@ -13,6 +13,8 @@ from handseg_bundle_common.simulation.hand_model import RAYS, HandModel
 
 # Edge of a cell in millimetres.
 PITCH_MM = 0.8
+# Cells on an edge between two triangles belong to both, whatever rounding says.
+_EDGE = 1e-4
 # Greatest share of a bone's volume inside another one. The surfaces are rigid and enlarged to the outlines of
 # radiographs, so close carpal bones share a little even in poses that hands do take.
 _TOLERANCE = 0.1
@@ -92,7 +94,7 @@ def _add_columns(points, triangles, bottom, top):  # type: ignore[no-untyped-def
             ):
                 b = ((column - ax) * (cy - ay) - (row - ay) * (cx - ax)) / area
                 c = ((bx - ax) * (row - ay) - (by - ay) * (column - ax)) / area
-                if b >= 0 and c >= 0 and b + c <= 1:
+                if min(b, c) >= -_EDGE and b + c <= 1 + _EDGE:
                     z = az + b * (bz - az) + c * (cz - az)
                     bottom[row, column] = min(bottom[row, column], z)
                     top[row, column] = max(top[row, column], z)

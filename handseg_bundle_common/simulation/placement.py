@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import CHANNEL
 from handseg_bundle_common.simulation.hand_model import HandModel, mirrored, moved, turned
@@ -12,7 +13,9 @@ from handseg_bundle_common.simulation.projection import Beam
 from handseg_bundle_common.simulation.settings import FieldSettings
 
 # Framing: bones keep this distance from the edges, and at least this much is left below the wrist's centre.
-_MARGIN_MM, _FOREARM_MM, _MAGNIFICATION = 8.0, 65.0, 1.02
+_MARGIN_MM, _FOREARM_MM = 8.0, 65.0
+# The cone beam magnifies by where a bone lies, so that framing is repeated.
+_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,14 @@ def place(hand: HandModel, drawn: Placement, height: int, width: int) -> tuple[H
         The hand in the beam's frame, and the beam.
     """
     hand = turned(mirrored(hand), drawn.rotation)
-    placement = _framed(hand, drawn, width / height)
+    placement = drawn
+    for _ in range(_ROUNDS):
+        placement = _framed(*_laid(hand, placement, height, width), placement)
+    return _laid(hand, placement, height, width)
+
+
+def _laid(hand: HandModel, placement: Placement, height: int, width: int) -> tuple[HandModel, Beam]:
+    """Lay a hand that has the wrist's centre as its origin on the detector."""
     spacing = placement.field_mm / height
     size = np.array([width, height]) * spacing
     foot = size / 2 + placement.source_offset_mm
@@ -75,16 +85,18 @@ def place(hand: HandModel, drawn: Placement, height: int, width: int) -> tuple[H
     return moved(hand, offset), Beam(height, width, spacing, (float(foot[0]), float(foot[1]), placement.source_mm))
 
 
-def _fingers_and_carpus(hand: HandModel) -> np.ndarray:
+def _framed(hand: HandModel, beam: Beam, placement: Placement) -> Placement:
+    """Move the wrist, and step back if need be, towards a picture that shows every bone of the hand."""
+    pixels, _ = beam.onto_detector(_fingers_and_carpus(hand)[::4])
+    aspect, old = beam.width / beam.height, placement.field_mm
+    wrist = np.array(placement.wrist) * [aspect * old, old]
+    left, top = wrist - pixels.min(0) * beam.spacing_mm + _MARGIN_MM
+    right = pixels[:, 0].max() * beam.spacing_mm - wrist[0] + _MARGIN_MM
+    field = max(old, float(left + right) / aspect, float(top) + _FOREARM_MM)
+    x = np.clip(placement.wrist[0] * aspect * field, left, aspect * field - right)
+    y = np.clip(placement.wrist[1] * field, top, field - _FOREARM_MM)
+    return replace(placement, field_mm=field, wrist=(float(x / (aspect * field)), float(y / field)))
+
+
+def _fingers_and_carpus(hand: HandModel) -> NDArray[np.float32]:
     return hand.vertices[: hand.slice_of(CHANNEL["Radius"]).start]
-
-
-def _framed(hand: HandModel, drawn: Placement, aspect: float) -> Placement:
-    """Move the wrist, and step back if need be, until the picture shows every bone of the hand."""
-    points = _fingers_and_carpus(hand)[:, :2] * _MAGNIFICATION
-    low, high = points.min(0) - _MARGIN_MM, points.max(0) + _MARGIN_MM
-    field = max(drawn.field_mm, float(high[0] - low[0]) / aspect, float(-low[1]) + _FOREARM_MM)
-    x, y = np.array(drawn.wrist) * [aspect * field, field]
-    x = np.clip(x, -low[0], aspect * field - high[0])
-    y = np.clip(y, -low[1], field - _FOREARM_MM)
-    return replace(drawn, field_mm=field, wrist=(float(x / (aspect * field)), float(y / field)))

@@ -65,7 +65,7 @@ def hand_of(seed: int, number: int) -> tuple[int, Side]:
     return int(patient[0]), list(Side)[number % 2]
 
 
-def patient_name(number: int, seed: int = 0) -> str:
+def patient_name(number: int, seed: int) -> str:
     """Return the name of the patient of hand `number` of a set: sim7-0001 is the first of seed 7."""
     return f"sim{seed}-{number // 2 + 1:04d}"
 
