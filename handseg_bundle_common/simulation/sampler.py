@@ -94,7 +94,9 @@ def simulate_hand(
     hand, beam = place(hand, placement, height, width)
     bones = bone_image(hand, beam, tissue, _parts(shape), exposure)
     flesh = soft_tissue(hand, beam, build, shape.size, exposure)
-    water = np.maximum(flesh.water_mm - bones.thickness_mm, 0) + bones.water_mm
+    water = flesh.water_mm - bones.thickness_mm
+    np.maximum(water, 0, out=water)
+    water += bones.water_mm
     packed = bones.packed_masks
     radiograph = develop(water, bones, beam.spacing_mm, appearance, exposure)
     if Side(side) is Side.LEFT:
