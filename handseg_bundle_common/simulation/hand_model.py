@@ -54,7 +54,7 @@ class HandModel:
 
     def axis_of(self, channel: int) -> NDArray[np.float64]:
         """Return the long axis of one bone as a unit vector that points distally at rest."""
-        axis = np.linalg.eigh(np.cov(self.vertices_of(channel)[::4].T))[1][:, -1]
+        axis = principal_axis(self.vertices_of(channel)[::4])
         return np.asarray(axis * -np.sign(axis[1]), np.float64)
 
     def end_of(self, channel: int, distal: bool) -> NDArray[np.float64]:
@@ -109,12 +109,17 @@ def grow_bones(model: HandModel, growth: Growth) -> HandModel:
 
 def _growth_matrix(points: NDArray[np.float32], growth: Growth, channel: int) -> NDArray[np.float64]:
     """Return the scaling along the outline's long axis, across it and from palm to back, followed by the turn."""
-    axis = np.linalg.eigh(np.cov(points[::4, :2].T))[1][:, -1]
+    axis = principal_axis(points[::4, :2])
     along = np.array([axis[0], axis[1], 0.0])
     across = np.array([-axis[1], axis[0], 0.0])
     scale = growth.widths[channel] * np.outer(across, across) + growth.lengths[channel] * np.outer(along, along)
     scale[2, 2] = growth.depths[channel]
     return np.asarray(rotation_z(growth.turns[channel]) @ scale, np.float64)
+
+
+def principal_axis(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the direction (d,) in which points (n, d) vary most, of either sign."""
+    return np.asarray(np.linalg.eigh(np.cov(points.T))[1][:, -1], np.float64)
 
 
 def rotation_about(axis: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:

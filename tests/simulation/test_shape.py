@@ -13,7 +13,7 @@ from handseg_bundle_common.simulation import HandModel
 from handseg_bundle_common.simulation.hand_model import Growth, grow_bones
 from handseg_bundle_common.simulation.settings import DATASET, PRESETS, SHIFTED, WILD, Settings, Uniform
 from handseg_bundle_common.simulation.shape import Shape, apply_shape, draw_shape
-from handseg_bundle_common.simulation.surfaces import is_watertight
+from handseg_bundle_common.simulation.surfaces import Surface, is_watertight, volume
 
 
 def person(seed: int, settings: Settings = DATASET) -> Shape:
@@ -91,14 +91,22 @@ def test_two_people_differ_as_adults_do(hand: HandModel):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_surfaces_stay_closed_and_facing_outwards(hand: HandModel, name: str):
+def test_surfaces_stay_closed_face_outwards_and_hold_their_marrow(hand: HandModel, name: str):
     shaped = apply_shape(hand, person(0, PRESETS[name]))
     for part in range(len(shaped.vertex_starts) - 1):
-        assert is_watertight(shaped.triangles_of(part).astype(int))
+        triangles = shaped.triangles_of(part).astype(int)
+        outer, inner, rest = (
+            volume(Surface(vertices[model.slice_of(part)].astype(float), triangles))
+            for model, vertices in ((shaped, shaped.vertices), (shaped, shaped.inner_vertices), (hand, hand.vertices))
+        )
+        assert is_watertight(triangles)
+        assert 0 < inner < outer, "outward triangles enclose a positive volume"
+        assert 0.5 < outer / rest < 2
 
 
 def test_the_shape_modes_of_the_benchmark_lie_outside_those_of_training():
-    for field in ("robustness", "cortex", "warp_wavelength_mm", "ripple_wavelength_mm", "ripple_mm"):
+    modes = "robustness", "finger_length", "cortex", "warp_wavelength_mm", "ripple_wavelength_mm", "ripple_mm"
+    for field in modes:
         shifted = getattr(SHIFTED.shape, field)
         assert isinstance(shifted, Uniform)
         for trained in (getattr(DATASET.shape, field), getattr(WILD.shape, field)):
