@@ -27,7 +27,7 @@ import numpy as np
 from tqdm import tqdm
 
 from handseg_bundle_common.simulation import hand_of, load_assets, sampler
-from handseg_bundle_common.simulation.settings import PRESETS, preset
+from handseg_bundle_common.simulation.presets import PRESETS, preset
 
 _DRAWING = "draw everything"
 

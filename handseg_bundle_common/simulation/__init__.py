@@ -30,7 +30,7 @@ _LAZY = {"SimulatedHands": "dataset", "write_hands": "writer", "write_report": "
 
 
 def __getattr__(name: str) -> Any:
-    """Import the data set and the writer only when asked for: a machine that samples may lack what they need."""
+    """Import data set, writer and report only when asked for: a machine that samples may lack what they need."""
     if name in _LAZY:
         return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,6 +5,7 @@ The surfaces come from OpenSim and are licensed CC BY 3.0; `myo-sim`, which ship
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import xml.etree.ElementTree as ET
 import zipfile
@@ -19,12 +20,16 @@ from handseg_bundle_common.anatomy import BONES, NUM_BONES, Group
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
 from handseg_bundle_common.resources import cache_folder
+from handseg_bundle_common.simulation import collisions, congruence, hand_model, pose, proportions, surfaces
 from handseg_bundle_common.simulation.congruence import hollow_radius
 from handseg_bundle_common.simulation.hand_model import CHANNEL_OF_PART, NUM_PARTS, HandModel
 from handseg_bundle_common.simulation.proportions import correct_proportions
 from handseg_bundle_common.simulation.surfaces import Surface, inner_wall, is_watertight, remesh
 
-CACHE_NAME = "handseg-bones-3.npz"
+CACHE_NAME = "handseg-bones.npz"
+# Modules that decide what the bones are; a cache that others have made is built anew.
+_MAKERS = (collisions, congruence, hand_model, pose, proportions, surfaces)
+_REBUILT = "delete it; it is built again on the next run"
 _QUANTUM_MM = 0.01
 _FINGER_FILES = [f"{ray}{part}" for ray in (2, 3, 4, 5) for part in ("distph", "midph", "proxph", "mc")]
 _MESH_FILES = ["thumbdist", "thumbprox", "1mc", *_FINGER_FILES] + [bone.name.lower() for bone in BONES[19:]]
@@ -55,17 +60,49 @@ def load_assets(path: Path | None = None) -> HandModel:
     Raises:
         HandsegInputError: the file is missing or no bone cache, or the default one cannot be built.
     """
-    if path is None:
-        path = default_cache()
-        if not path.exists():
-            build_assets(path)
-    elif not Path(path).is_file():
-        raise HandsegInputError(path, "is not there", "name a bone cache, or none for your own")
+    if path is not None:
+        if not Path(path).is_file():
+            raise HandsegInputError(path, "is not there", "name a bone cache, or none for your own")
+        return _from_arrays(_read(path, "name another, or none for your own"))
+    path = default_cache()
+    if not path.exists() or str(_read(path, _REBUILT).get("recipe")) != _recipe():
+        build_assets(path)
+    return _from_arrays(_read(path, _REBUILT))
+
+
+def _read(path: Path, remedy: str) -> dict[str, NDArray[Any]]:
+    """Read a cache file and check that its indices lie within its arrays.
+
+    Raises:
+        HandsegInputError: it is no bone cache.
+    """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return _from_arrays({name: arrays[name] for name in arrays.files})
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        _check(arrays)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise HandsegInputError(path, "is not a bone cache", "delete it; it is built again on the next run") from error
+        raise HandsegInputError(path, "is not a bone cache", remedy) from error
+    return arrays
+
+
+def _check(arrays: dict[str, NDArray[Any]]) -> None:
+    """Raise a ValueError where arrays do not describe the parts of a hand."""
+    vertices, triangles = arrays["vertices"], arrays["triangles"]
+    for name, rows in (("vertex_starts", len(vertices)), ("triangle_starts", len(triangles))):
+        starts = arrays[name]
+        if starts.shape != (NUM_PARTS + 1,) or starts[0] != 0 or starts[-1] != rows or (np.diff(starts) <= 0).any():
+            raise ValueError(f"{name} are wrong")
+    if arrays["inner_vertices"].shape != vertices.shape or arrays["joint_centres"].shape != (NUM_BONES, 3):
+        raise ValueError("an array has the wrong shape")
+    highest = np.maximum.reduceat(triangles.max(1), arrays["triangle_starts"][:-1])
+    if triangles.min() < 0 or (highest >= np.diff(arrays["vertex_starts"])).any():
+        raise ValueError("a triangle has a corner that is not there")
+
+
+def _recipe() -> str:
+    """Return a digest of the code that makes the bones."""
+    sources = b"".join(Path(str(module.__file__)).read_bytes() for module in _MAKERS)
+    return hashlib.sha256(sources + Path(__file__).read_bytes()).hexdigest()
 
 
 def build_assets(output: Path | None = None) -> Path:
@@ -97,6 +134,7 @@ def build_assets(output: Path | None = None) -> Path:
             vertex_starts=hand.vertex_starts,
             triangle_starts=hand.triangle_starts,
             joint_centres=hand.joint_centres,
+            recipe=np.array(_recipe()),
         )
     return output
 
@@ -124,14 +162,11 @@ def _with_cortex(hand: HandModel) -> HandModel:
 
 
 def _from_arrays(arrays: dict[str, NDArray[Any]]) -> HandModel:
-    starts = arrays["vertex_starts"].astype(np.int64)
-    if len(starts) != NUM_PARTS + 1 or starts[-1] != len(arrays["vertices"]):
-        raise ValueError("wrong number of bones")
     return HandModel(
         vertices=(arrays["vertices"] * _QUANTUM_MM).astype(np.float32),
         inner_vertices=(arrays["inner_vertices"] * _QUANTUM_MM).astype(np.float32),
         triangles=arrays["triangles"].astype(np.int32),
-        vertex_starts=starts,
+        vertex_starts=arrays["vertex_starts"].astype(np.int64),
         triangle_starts=arrays["triangle_starts"].astype(np.int64),
         joint_centres=arrays["joint_centres"].astype(np.float64),
     )

@@ -24,16 +24,14 @@ _CROSSING = 0.05
 _FINGER = {channel: ray for ray, chain in enumerate(RAYS) for channel in chain[1:]}
 
 
-def is_possible(hand: HandModel) -> bool:
-    """Return whether no bone of a posed hand sits inside another one and no two fingers cross."""
+def worst_clash(hand: HandModel) -> float:
+    """Return how far a posed hand is from what hands can take: above 1 where bones share too much or fingers cross."""
     volumes, areas = common_parts(hand)
-    inside = volumes / np.minimum.outer(volumes.diagonal(), volumes.diagonal())
-    covered = areas / np.minimum.outer(areas.diagonal(), areas.diagonal())
-    return all(
-        inside[a, b] <= _TOLERANCE
-        and (_FINGER.get(a) == _FINGER.get(b) or not {a, b} <= _FINGER.keys() or covered[a, b] <= _CROSSING)
-        for a, b in combinations(range(NUM_BONES), 2)
-    )
+    inside = volumes / np.minimum.outer(volumes.diagonal(), volumes.diagonal()) / _TOLERANCE
+    covered = areas / np.minimum.outer(areas.diagonal(), areas.diagonal()) / _CROSSING
+    pairs = list(combinations(range(NUM_BONES), 2))
+    crossing = [(a, b) for a, b in pairs if {a, b} <= _FINGER.keys() and _FINGER[a] != _FINGER[b]]
+    return float(max(*(inside[pair] for pair in pairs), *(covered[pair] for pair in crossing)))
 
 
 def common_parts(hand: HandModel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

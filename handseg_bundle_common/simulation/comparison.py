@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,12 @@ Key = tuple[str, str]
 
 _REFERENCE = Path(__file__).parent / "reference"
 # How far a simulated mean may lie from the real one: a share of it, or a distance.
-_RELATIVE = {"area_px": 0.10, "grey": 0.15, "grey_beside": 0.15, "bone_p99": 0.15, "brightest": 0.15}
-_ABSOLUTE = {"covered": 0.05, "rim_to_core": 0.08}
+_RELATIVE = {"area_px": 0.10, "grey": 0.15, "grey_beside": 0.15, "texture": 0.30, "bone_p99": 0.15, "brightest": 0.15}
+_ABSOLUTE = {"covered": 0.05, "in_contact": 0.25, "rim_to_core": 0.08}
+# Bones that the table of overlaps does not name cover less than this share of one another.
+OTHER_PAIRS_BELOW = 0.02
 # How far a simulated standard deviation may lie from the real one, as a share of it.
-_SPREAD = dict.fromkeys(("area_px", "length_px", "width_px", "tilt_deg"), 0.30)
+SPREAD = dict.fromkeys(("area_px", "length_px", "width_px", "tilt_deg"), 0.30)
 
 # Of the same images as the tables: percentiles of the tilt, and shares of pixels. Mean and standard deviation of the
 # tilt are those of a distribution with these percentiles that is empty between its two modes, from 15 to 31 degrees.
@@ -88,14 +91,17 @@ class Comparison:
     @property
     def is_spread_within(self) -> bool | None:
         """Whether the standard deviation is within its tolerance, None where there is none."""
-        limit = _SPREAD.get(self.target.quantity, np.nan) * self.target.sd
+        limit = SPREAD.get(self.target.quantity, np.nan) * self.target.sd
         if self.target.percentile is not None or np.isnan(limit):
             return None
         return bool(abs(self.sd - self.target.sd) <= limit)
 
 
 def quantities(hand: HandMeasurements) -> dict[Key, float]:
-    """Return everything that was measured in one hand under its name; pairs are those of the reference."""
+    """Return everything that was measured in one hand under its name.
+
+    Pairs of bones are `covered` and `in_contact` where the reference names them, and `covered_elsewhere` if not.
+    """
     return dict(_geometry(hand)) | dict(_greys(hand))
 
 
@@ -109,6 +115,13 @@ def compare(hands: Sequence[Mapping[Key, float]]) -> list[Comparison]:
             centre = values.mean() if target.percentile is None else np.percentile(values, target.percentile)
             compared.append(Comparison(target, float(centre), float(values.std())))
     return compared
+
+
+def most_covered_elsewhere(hands: Sequence[Mapping[Key, float]], count: int = 5) -> list[tuple[str, float]]:
+    """Return the pairs outside the reference with the largest mean cover, and that cover, largest first."""
+    keys = [key for key in hands[0] if key[0] == "covered_elsewhere"]
+    means = np.mean(np.nan_to_num([[hand[key] for key in keys] for hand in hands]), axis=0)
+    return [(keys[k][1], float(means[k])) for k in np.argsort(-means, kind="stable")[:count]]
 
 
 def size_share(lengths_px: Values) -> float:
@@ -173,11 +186,14 @@ def _geometry(hand: HandMeasurements) -> Iterator[tuple[Key, float]]:
         "axis_deg": geometry.axis_deg,
     }
     yield from _by_bone(columns)
-    for row in _rows("overlaps"):
-        share = float(geometry.covered[CHANNEL[row["bone"]], CHANNEL[row["covered_by"]]])
-        pair = f"{row['bone']} by {row['covered_by']}"
-        yield ("covered", pair), share
-        yield ("in_contact", pair), float(share > 0)
+    known = {(row["bone"], row["covered_by"]) for row in _rows("overlaps")}
+    for bone, other in permutations(BONE_NAMES, 2):
+        share, pair = float(geometry.covered[CHANNEL[bone], CHANNEL[other]]), f"{bone} by {other}"
+        if (bone, other) in known:
+            yield ("covered", pair), share
+            yield ("in_contact", pair), float(share > 0)
+        else:
+            yield ("covered_elsewhere", pair), share
     for quantity in ("tilt_deg", *_SHARES):
         yield (quantity, ""), float(getattr(geometry, quantity))
 

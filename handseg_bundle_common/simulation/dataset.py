@@ -12,9 +12,9 @@ from torch.utils.data import Dataset
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.simulation.assets import load_assets
 from handseg_bundle_common.simulation.hand_model import HandModel
+from handseg_bundle_common.simulation.presets import preset as settings_of
 from handseg_bundle_common.simulation.sampler import hand_of, patient_name, simulate_hand
 from handseg_bundle_common.simulation.settings import Settings
-from handseg_bundle_common.simulation.settings import preset as settings_of
 
 _load_once = lru_cache(maxsize=1)(load_assets)
 

@@ -56,11 +56,6 @@ class Appearance:
     ramp: tuple[float, float, float]
     processing: Processing
 
-    @property
-    def air(self) -> float:
-        """Grey of air as a share of the full scale."""
-        return self.processing.air
-
 
 def draw_appearance(generator: np.random.Generator, settings: DetectorSettings) -> Appearance:
     """Draw the look of one radiograph."""

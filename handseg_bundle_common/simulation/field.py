@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import Side
 from handseg_bundle_common.masks import Packed
+from handseg_bundle_common.simulation.field_settings import FieldSettings
 from handseg_bundle_common.simulation.markers import (
     Marker,
     Ring,
@@ -20,7 +21,6 @@ from handseg_bundle_common.simulation.markers import (
     draw_side_marker,
     draw_text,
 )
-from handseg_bundle_common.simulation.settings import FieldSettings
 
 Image = NDArray[np.float32]
 

@@ -25,7 +25,7 @@ _AIR_PERCENTILES = (5, 50, 95)
 
 @dataclass(frozen=True)
 class Greys:
-    """Grey levels of one radiograph, or of many along a further leading axis, in 256 levels above the air's median.
+    """Grey levels of one radiograph in 256 levels above the air's median.
 
     Bones count only where no other bone lies over them; what a bone lacks, such as a core, is NaN.
 

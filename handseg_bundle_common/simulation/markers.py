@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import CHANNEL, Side
 from handseg_bundle_common.masks import Packed
-from handseg_bundle_common.simulation.settings import FieldSettings
+from handseg_bundle_common.simulation.field_settings import FieldSettings
 
 Image = NDArray[np.float32]
 

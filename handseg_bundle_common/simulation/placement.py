@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import CHANNEL
+from handseg_bundle_common.simulation.field_settings import FieldSettings
 from handseg_bundle_common.simulation.hand_model import HandModel, mirrored, moved, turned
 from handseg_bundle_common.simulation.projection import Beam
-from handseg_bundle_common.simulation.settings import FieldSettings
 
 # Framing: bones keep this distance from the edges, and at least this much is left below the wrist's centre.
 _MARGIN_MM, _FOREARM_MM = 8.0, 65.0

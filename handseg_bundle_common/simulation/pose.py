@@ -50,8 +50,8 @@ class _Follow(NamedTuple):
     extension: float
 
 
-# The proximal row extends by about half of the ulnar deviation (Kaufmann et al., J Hand Surg 2005, 30A:1-7: radiocarpal
-# and midcarpal motion).
+# The proximal row turns and extends by about half of the wrist's deviation towards the ulna; fitted to the axis angles,
+# lengths and overlaps of straight and of deviated wrists in radiographs.
 _PROXIMAL_ROW = {
     "Scaphoid": _Follow(0.45, 0.45, 0.45),
     "Lunate": _Follow(0.45, 0.20, 0.40),
@@ -87,10 +87,14 @@ class Pose:
     carpal_extensions: NDArray[np.float64]
 
 
-def draw_pose(generator: np.random.Generator, settings: PoseSettings) -> Pose:
-    """Draw a pose; one spread and one curl move all fingers, because independent joints would cross the fingers."""
+def draw_deviation(generator: np.random.Generator, settings: PoseSettings) -> float:
+    """Draw the tilt of the third metacarpal towards the ulna in degrees; wrists are straight or deviated."""
     deviated = generator.random() < settings.deviated
-    deviation = (settings.ulnar_deviation if deviated else settings.straight_deviation).draw(generator)
+    return (settings.ulnar_deviation if deviated else settings.straight_deviation).draw(generator)
+
+
+def draw_pose(generator: np.random.Generator, settings: PoseSettings, deviation: float) -> Pose:
+    """Draw a pose at one tilt of the wrist; one spread and one curl move all fingers, or they would cross."""
     azimuths, curls, rolls = _draw_fingers(generator, settings, deviation)
     turns, extensions = np.zeros(NUM_BONES), np.zeros(NUM_BONES)
     for name in _PROXIMAL_ROW:
@@ -131,17 +135,18 @@ def _draw_fingers(
         for level, channel in enumerate(chain):
             mean = _mean_azimuth(BONES[channel].name, deviation)
             if ray == 0:
-                residual += generator.normal(0, 3)
+                residual += settings.thumb_joint.draw(generator)
                 azimuths[channel] = mean + thumb + residual
             elif level == 0:
-                azimuths[channel] = mean + generator.normal(0, 0.7)
+                azimuths[channel] = mean + settings.metacarpal.draw(generator)
             else:
-                residual += generator.normal(0, 1.6)
+                residual += settings.finger_joint.draw(generator)
                 azimuths[channel] = middle + (mean - middle) * spread + residual
             curls[channel] = 0.0 if ray and level == 0 else level * curl * generator.uniform(0.4, 1)
-            rolls[channel] = (
-                thumb_roll * (0.5 if level == 0 else 1) if ray == 0 else generator.normal(0, 4 if level else 1)
-            )
+            if ray == 0:
+                rolls[channel] = thumb_roll * (1.0 if level else 0.5)
+            else:
+                rolls[channel] = (settings.roll if level else settings.metacarpal_roll).draw(generator)
     return azimuths, curls, rolls
 
 

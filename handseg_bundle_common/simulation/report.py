@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from multiprocessing import get_context
 from os import PathLike
 from pathlib import Path
@@ -16,23 +16,30 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from handseg_bundle_common.anatomy import BONE_NAMES, Side
+from handseg_bundle_common.anatomy import BONES, Group, Side
 from handseg_bundle_common.drawing import Picture, overlay, save_png
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder, write_csv
 from handseg_bundle_common.simulation.assets import load_assets
-from handseg_bundle_common.simulation.comparison import Comparison, Key, compare, quantities, size_share
+from handseg_bundle_common.simulation.comparison import (
+    OTHER_PAIRS_BELOW,
+    Comparison,
+    Key,
+    compare,
+    most_covered_elsewhere,
+    quantities,
+    size_share,
+)
+from handseg_bundle_common.simulation.dataset import _load_once
+from handseg_bundle_common.simulation.presets import preset as settings_of
 from handseg_bundle_common.simulation.report_figures import draw_figures
 from handseg_bundle_common.simulation.sampler import SimulatedHand, hand_of, patient_name, simulate_hand
-from handseg_bundle_common.simulation.settings import preset as settings_of
 from handseg_bundle_common.simulation.statistics import measure_hand
-from handseg_bundle_common.simulation.writer import MAX_SIZE, MIN_SIZE
+from handseg_bundle_common.simulation.writer import HandSet, _check
 
 HANDS, COMPARISON = "hands.csv", "comparison.csv"
 _SHOWN, _TILE_PX = 16, 480
-_CARPALS_AND_RAYS = BONE_NAMES[:27]
-
-_load_once = lru_cache(maxsize=1)(load_assets)
+_CARPALS_AND_RAYS = tuple(bone.name for bone in BONES if bone.group is not Group.FOREARM)
 
 
 @dataclass(frozen=True)
@@ -57,11 +64,13 @@ class Report:
     Attributes:
         hands: all hands, in order.
         comparisons: every quantity that is known of real hands.
+        covered_elsewhere: the pairs with the largest mean cover that the reference does not name, largest first.
         size_share: share of the first principal component in the variance of the log lengths of carpals and rays.
     """
 
     hands: Sequence[Measured]
     comparisons: Sequence[Comparison]
+    covered_elsewhere: Sequence[tuple[str, float]]
     size_share: float
 
 
@@ -81,7 +90,7 @@ def write_report(
         output: folder to write to.
         count: number of hands, two a patient.
         size: longer side of the radiographs in pixels.
-        preset: name of the settings, one of `settings.PRESETS`.
+        preset: name of the settings, one of `presets.PRESETS`.
         seed: names the set of patients.
         assets: bone cache, by default the user's; built when missing.
         workers: processes; by default one a core, and 1 works in this process.
@@ -92,15 +101,17 @@ def write_report(
     Raises:
         HandsegInputError: a number is out of range, the preset is unknown or the folder cannot be written.
     """
-    _check(count, size, seed)
     settings = settings_of(preset)
+    if count < 2:
+        raise HandsegInputError("count", f"{count} hands have no spread", "ask for at least 2")
+    _check(count, HandSet(Path(output), size, seed, settings.name))
     folder = make_folder(output)
     load_assets(assets)
     job = partial(_measure, seed=seed, size=size, preset=settings.name, assets=assets)
     hands = _in_workers(job, count, workers)
     values = [hand.values for hand in hands]
     lengths = np.array([[hand["length_px", bone] for bone in _CARPALS_AND_RAYS] for hand in values])
-    report = Report(hands, compare(values), size_share(lengths))
+    report = Report(hands, compare(values), most_covered_elsewhere(values), size_share(lengths))
     _write_hands(folder / HANDS, hands)
     _write_comparison(folder / COMPARISON, report.comparisons)
     draw_figures(folder, values, report.comparisons)
@@ -123,17 +134,10 @@ def summary(report: Report) -> str:
             own = [(comparison, good) for comparison, good in judged if comparison.target.quantity == quantity]
             lines.append(f"{quantity}: {sum(good for _, good in own)} of {len(own)} {what} within tolerance")
             lines += [f"    {_described(comparison, what)}" for comparison, good in own if not good]
+    others = ", ".join(f"{pair} {share:.3f}" for pair, share in report.covered_elsewhere)
+    lines.append(f"most covered of the other pairs, real ones below {OTHER_PAIRS_BELOW}: {others}")
     lines.append(f"first principal component of log bone lengths: {report.size_share:.2f} of their variance")
     return "\n".join(lines)
-
-
-def _check(count: int, size: int, seed: int) -> None:
-    if count < 2:
-        raise HandsegInputError("count", f"{count} hands have no spread", "ask for at least 2")
-    if not MIN_SIZE <= size <= MAX_SIZE:
-        raise HandsegInputError("size", f"{size} px is out of range", f"choose {MIN_SIZE} to {MAX_SIZE}")
-    if seed < 0:
-        raise HandsegInputError("seed", f"{seed} is negative", "choose 0 or more")
 
 
 def _described(comparison: Comparison, what: str) -> str:

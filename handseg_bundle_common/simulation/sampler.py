@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from handseg_bundle_common.anatomy import CHANNEL, NUM_BONES, Side
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.simulation.attenuation import BoneTissue, bone_image, draw_bone_tissue
-from handseg_bundle_common.simulation.collisions import is_possible
+from handseg_bundle_common.simulation.collisions import worst_clash
 from handseg_bundle_common.simulation.detector import Appearance, develop, draw_appearance
 from handseg_bundle_common.simulation.field import Scene, draw_scene, furnish
 from handseg_bundle_common.simulation.hand_model import SESAMOIDS, HandModel
 from handseg_bundle_common.simulation.placement import Placement, draw_placement, place
-from handseg_bundle_common.simulation.pose import Pose, apply_pose, draw_pose
-from handseg_bundle_common.simulation.settings import DATASET, PoseSettings, Settings
+from handseg_bundle_common.simulation.pose import Pose, apply_pose, draw_deviation, draw_pose
+from handseg_bundle_common.simulation.presets import DATASET
+from handseg_bundle_common.simulation.settings import PoseSettings, Settings
 from handseg_bundle_common.simulation.shape import Shape, apply_shape, draw_shape
 from handseg_bundle_common.simulation.soft_tissue import Build, draw_build, soft_tissue
 
@@ -35,7 +36,7 @@ class SimulatedHand:
         spacing_mm: distance of pixel centres on the detector.
         shape: bones of the patient.
         build: soft tissue of the patient.
-        tissue: bone of the patient.
+        bone: bone of the patient.
         pose: pose of the hand.
         placement: geometry of the exposure.
         appearance: look of the radiograph.
@@ -49,7 +50,7 @@ class SimulatedHand:
     spacing_mm: float
     shape: Shape
     build: Build
-    tissue: BoneTissue
+    bone: BoneTissue
     pose: Pose
     placement: Placement
     appearance: Appearance
@@ -86,13 +87,13 @@ def simulate_hand(
     """
     person, exposure = _generators(seed, Side(side))
     shape, build = draw_shape(person, settings.shape), draw_build(person, settings.tissue)
-    tissue = draw_bone_tissue(person, settings.bone)
+    bone = draw_bone_tissue(person, settings.bone)
     pose, hand = _pose(apply_shape(assets, shape), exposure, settings.pose)
     placement = draw_placement(exposure, settings.field)
     appearance, scene = draw_appearance(exposure, settings.detector), draw_scene(exposure, settings.field)
     height, width = _size(size, placement.aspect)
     hand, beam = place(hand, placement, height, width)
-    bones = bone_image(hand, beam, tissue, _parts(shape), exposure)
+    bones = bone_image(hand, beam, bone, _parts(shape), exposure)
     flesh = soft_tissue(hand, beam, build, shape.size, exposure)
     water = flesh.water_mm - bones.thickness_mm
     np.maximum(water, 0, out=water)
@@ -109,7 +110,7 @@ def simulate_hand(
         spacing_mm=beam.spacing_mm,
         shape=shape,
         build=build,
-        tissue=tissue,
+        bone=bone,
         pose=pose,
         placement=placement,
         appearance=appearance,
@@ -118,13 +119,19 @@ def simulate_hand(
 
 
 def _pose(hand: HandModel, exposure: np.random.Generator, settings: PoseSettings) -> tuple[Pose, HandModel]:
-    """Draw poses until the bones of this hand neither sit inside one another nor cross; a few tries are enough."""
+    """Draw poses until this hand can take one, or return the least impossible; the wrist's tilt is drawn only once."""
+    deviation = draw_deviation(exposure, settings)
+    best, least = None, np.inf
     for _ in range(_TRIES):
-        pose = draw_pose(exposure, settings)
+        pose = draw_pose(exposure, settings, deviation)
         posed = apply_pose(hand, pose)
-        if is_possible(posed):
+        clash = worst_clash(posed)
+        if best is None or clash < least:
+            best, least = (pose, posed), clash
+        if least <= 1:
             break
-    return pose, posed
+    assert best is not None  # noqa: S101 - narrows the type
+    return best
 
 
 def _size(size: int | tuple[int, int], aspect: float) -> tuple[int, int]:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONES, NUM_BONES, Group
+from handseg_bundle_common.simulation.distributions import Distribution
 from handseg_bundle_common.simulation.hand_model import RAYS, Growth, HandModel, grow_bones
-from handseg_bundle_common.simulation.settings import Distribution, ShapeSettings
+from handseg_bundle_common.simulation.settings import ShapeSettings
 
 _Float = TypeVar("_Float", np.float32, np.float64)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from handseg_bundle_common.anatomy import BONES, CHANNEL, Group
+from handseg_bundle_common.anatomy import BONE_NAMES, BONES, CHANNEL, Group
 from handseg_bundle_common.simulation.bodies import NODES_MM, Body, Points, line_body, smooth_nodes
 from handseg_bundle_common.simulation.hand_model import RAYS, HandModel
 from handseg_bundle_common.simulation.projection import Beam
@@ -54,6 +54,31 @@ class Frame:
     towards_thumb: Points
     bones: dict[str, Points]
 
+    @property
+    def elbow(self) -> Points:
+        """Return the station nearest to the elbow (2,)."""
+        return np.asarray(self.trunk[0])
+
+    @property
+    def forearm(self) -> Points:
+        """Return the station 45 mm proximal to the wrist (2,)."""
+        return np.asarray(self.trunk[3])
+
+    @property
+    def distal_forearm(self) -> Points:
+        """Return the station 20 mm proximal to the wrist (2,)."""
+        return np.asarray(self.trunk[4])
+
+    @property
+    def wrist(self) -> Points:
+        """Return the station at the ends of radius and ulna (2,)."""
+        return np.asarray(self.trunk[5])
+
+    @property
+    def carpus(self) -> Points:
+        """Return the station at the capitate (2,)."""
+        return np.asarray(self.trunk[6])
+
 
 def frame_of(hand: HandModel, beam: Beam) -> Frame:
     """Measure where rays, palm and forearm of a posed hand lie on the detector."""
@@ -66,7 +91,7 @@ def frame_of(hand: HandModel, beam: Beam) -> Frame:
         ends = _flat(np.array([base, tip]), beam)[:, :2]
         rays.append(np.array([ends[0], *joints[list(chain[1:])], ends[1]]))
     capitate = bones["Capitate"][:, :2].mean(0)
-    forearm = [bones[name] for name in ("Radius", "Ulna")]
+    forearm = [bones[name] for name in _FOREARM]
     distal = np.mean([_near_end(points, capitate) for points in forearm], 0)
     elbow = np.mean([_far_end(points[:, :2], capitate) for points in forearm], 0)
     axis = (elbow - distal) / np.linalg.norm(elbow - distal)
@@ -102,7 +127,7 @@ def ray_tube(
     tip = joints[-1] + end / np.linalg.norm(end) * (pulp - widths[-1])
     inner = [place for pair in zip((joints[:-2] + joints[1:-1]) / 2, joints[1:-1], strict=True) for place in pair]
     centres = np.array([*inner, tip])
-    names = [f"finger-{channel + 1}" for channel in RAYS[ray]]
+    names = [BONE_NAMES[channel] for channel in RAYS[ray]]
     stations = np.column_stack([centres, widths, depths, np.full(len(widths), fat)])
     stations = _around_bones(stations, [frame.bones[name] for name in names])
     return line_body(smooth_nodes(np.concatenate([_root(frame, ray, factors, fat), stations])))
@@ -157,8 +182,8 @@ def _root(frame: Frame, ray: int, factors: tuple[float, float, float], fat: floa
     if ray in {0, 4}:
         outward = -frame.towards_thumb if ray else frame.towards_thumb
         bone = frame.bones["Ulna" if ray else "Radius"][:, :2]
-        distal = _near_end(bone, frame.trunk[6])
-        proximal = distal + (frame.trunk[3] - frame.trunk[5])
+        distal = _near_end(bone, frame.carpus)
+        proximal = distal + (frame.forearm - frame.wrist)
         wrist, base = (2.0, 2.0) if ray else (9.0, 4.0)
         rows = [
             (*proximal, 8.0 * width, 8.0 * depth, fat),

@@ -75,7 +75,7 @@ def texture(frame: Frame, canvas: Canvas, streaks: float, mottling: float, gener
         mottling: standard deviation of the mottling.
         generator: source of the noise.
     """
-    forearm = frame.trunk[4] - frame.trunk[0]
+    forearm = frame.distal_forearm - frame.elbow
     pattern = 0.8 * mottling * (_mottling(canvas, 2.0, generator) + _mottling(canvas, 7.0, generator))
     planes = _planes(canvas, (1.4, 18.0), forearm, generator) + _planes(canvas, (4.0, 50.0), forearm, generator)
     return np.asarray(pattern + np.float32(0.8 * streaks) * planes * _forearm(frame, canvas, forearm), np.float32)
@@ -85,7 +85,7 @@ def _forearm(frame: Frame, canvas: Canvas, forearm: Points) -> Image:
     """Return how much a grid point belongs to the forearm: 1 there, 0.25 in the hand."""
     axis = forearm / np.linalg.norm(forearm)
     rows, columns = (np.linspace(0, size, 40) for size in canvas.shape)
-    wrist = canvas.grid(frame.trunk[6])
+    wrist = canvas.grid(frame.carpus)
     along = ((columns - wrist[0]) * axis[0] + (rows[:, None] - wrist[1]) * axis[1]) * canvas.pitch.mean()
     share = 1 - 0.75 * np.clip((along + 30) / 40, 0, 1)
     return np.asarray(cv2.resize(share.astype(np.float32), canvas.shape[::-1]), np.float32)
@@ -133,7 +133,7 @@ def _joint_fold(frame: Frame, ray: int, place: float, generator: np.random.Gener
 
 def _palm_creases(frame: Frame, generator: np.random.Generator) -> list[Points]:
     """Return the thenar crease, the two transverse creases of the palm and the crease of the wrist."""
-    rays, wrist = frame.rays, frame.trunk[5]
+    rays, wrist = frame.rays, frame.wrist
     stations = (
         (along_ray(frame, 1, 0.95), along_ray(frame, 2, 0.55), rays[2][0]),
         (along_ray(frame, 1, 0.9), along_ray(frame, 2, 0.7), along_ray(frame, 4, 0.5)),
@@ -151,7 +151,7 @@ def _palm_creases(frame: Frame, generator: np.random.Generator) -> list[Points]:
 def _vessel(frame: Frame, generator: np.random.Generator) -> Points:
     """Return a winding line from the forearm over the back of the hand towards a web."""
     ray = int(generator.integers(1, 4))
-    ends = (frame.trunk[3], frame.trunk[6], along_ray(frame, ray, 0.4), along_ray(frame, ray, 1.1))
+    ends = (frame.forearm, frame.carpus, along_ray(frame, ray, 0.4), along_ray(frame, ray, 1.1))
     points = np.array(ends) + generator.normal(0, 9, (4, 2)) + generator.normal(0, 10) * frame.towards_thumb
     share = np.linspace(0, 1, 20)[:, None]
     weights = (1 - share) ** 3, 3 * share * (1 - share) ** 2, 3 * share**2 * (1 - share), share**3

@@ -20,7 +20,7 @@ REFERENCE_SIZE = 2048
 
 @dataclass(frozen=True)
 class Geometry:
-    """Masks of one hand, or of many along a further leading axis; lengths in pixels of 2048.
+    """Shape, place and overlap of the bones of one hand; lengths in pixels of 2048.
 
     Left hands are measured as their mirror image, so that the radius lies at low columns.
 

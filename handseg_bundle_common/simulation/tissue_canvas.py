@@ -19,6 +19,7 @@ _GRID_MM = 0.6
 _EDGE_MM = 0.35
 # Muscles have softer borders than skin.
 _SOFT_MM = 0.9
+# Relative squared distance of grid points outside of a body; anything above 1.
 _OUTSIDE = 9.0
 
 
@@ -147,7 +148,7 @@ def _stack(scratch, total, skin, flatness, fourth):  # type: ignore[no-untyped-d
             squared = scratch[0, row, column]
             if squared >= 1:
                 continue
-            scratch[0, row, column] = 9.0
+            scratch[0, row, column] = _OUTSIDE
             width, depth, inset = scratch[1, row, column], scratch[2, row, column], scratch[3, row, column]
             for layer in range(3):
                 below = np.float32(0) if layer == 0 else (skin if layer == 1 else inset)
@@ -157,8 +158,8 @@ def _stack(scratch, total, skin, flatness, fourth):  # type: ignore[no-untyped-d
                 inner = squared * ratio * ratio
                 if inner >= 1:
                     break
-                chord = 4 * (depth - below) ** 2 * (1 - inner**half)
-                total[layer, row, column] += chord * chord if fourth else chord
+                squared_chord = 4 * (depth - below) ** 2 * (1 - inner**half)
+                total[layer, row, column] += squared_chord**2 if fourth else squared_chord
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -169,5 +170,5 @@ def _lens(scratch, total, edge):  # type: ignore[no-untyped-def]
         for column in range(columns):
             squared = scratch[0, row, column]
             if squared < 1:
-                scratch[0, row, column] = 9.0
+                scratch[0, row, column] = _OUTSIDE
                 total[row, column] += scratch[2, row, column] * (1 - squared) ** edge

@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import cv2
 from tqdm import tqdm
 
 from handseg_bundle_common.errors import HandsegInputError
@@ -20,9 +21,9 @@ from handseg_bundle_common.formats.boostcamp import masks_to_annotations, write_
 from handseg_bundle_common.formats.radiograph import write_radiograph
 from handseg_bundle_common.simulation.assets import load_assets
 from handseg_bundle_common.simulation.hand_model import HandModel
+from handseg_bundle_common.simulation.presets import preset as settings_of
 from handseg_bundle_common.simulation.sampler import hand_of, patient_name, simulate_hand
 from handseg_bundle_common.simulation.settings import SIMULATOR_VERSION
-from handseg_bundle_common.simulation.settings import preset as settings_of
 
 SETTINGS = "simulation.json"
 
@@ -83,7 +84,7 @@ def write_hands(
         output: folder to write to.
         assets: bone cache, by default the user's; built when missing.
         workers: processes; by default one a core, and 1 works in this process.
-        preset: name of the settings, one of `settings.PRESETS`.
+        preset: name of the settings, one of `presets.PRESETS`.
 
     Returns:
         The paths of all radiographs, in order.
@@ -105,7 +106,7 @@ def write_hands(
             _write_hand(hands, number)
     else:
         # A forked child would inherit the locks of the parent's threads.
-        with ProcessPoolExecutor(workers, get_context("spawn"), _initialise, (assets,)) as pool:
+        with ProcessPoolExecutor(workers, get_context("spawn"), _start, (assets,)) as pool:
             list(bar(pool.map(partial(_write_hand, hands), missing)))
     return [hands.paths(number)[0] for number in range(count)]
 
@@ -137,7 +138,7 @@ def _record(hands: HandSet) -> None:
 
 
 def _told(settings: Any) -> str:
-    """Return settings as words; those of the first simulator name neither itself nor a preset."""
+    """Return settings as words; a file of another simulator may hold anything."""
     if not isinstance(settings, dict):
         return str(settings)
     return ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
@@ -147,6 +148,12 @@ def _initialise(assets: Path | None) -> None:
     """Read the bones once in every process."""
     global _model  # noqa: PLW0603 - a pool hands nothing but globals from its initialiser to its jobs
     _model = load_assets(assets)
+
+
+def _start(assets: Path | None) -> None:
+    """Begin a process of the pool: its OpenCV leaves the other cores to the other processes."""
+    cv2.setNumThreads(1)
+    _initialise(assets)
 
 
 def _write_hand(hands: HandSet, number: int) -> None:

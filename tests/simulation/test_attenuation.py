@@ -11,8 +11,9 @@ from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES, Group
 from handseg_bundle_common.simulation import HandModel
 from handseg_bundle_common.simulation.attenuation import BoneImage, BoneTissue, bone_image, draw_bone_tissue
 from handseg_bundle_common.simulation.hand_model import mirrored, moved
+from handseg_bundle_common.simulation.presets import DATASET, SHIFTED, WILD
 from handseg_bundle_common.simulation.projection import Beam
-from handseg_bundle_common.simulation.settings import DATASET, SHIFTED, WILD, BoneSettings
+from handseg_bundle_common.simulation.settings import BoneSettings
 
 FIELD_MM = 230.0
 

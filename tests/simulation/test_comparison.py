@@ -10,7 +10,16 @@ import pytest
 from handseg_bundle_common.anatomy import BONE_NAMES, OVERLAPPING_PAIRS
 
 pytest.importorskip("numba")
-from handseg_bundle_common.simulation.comparison import Comparison, Target, compare, quantities, size_share, targets
+from handseg_bundle_common.simulation.comparison import (
+    OTHER_PAIRS_BELOW,
+    Comparison,
+    Target,
+    compare,
+    most_covered_elsewhere,
+    quantities,
+    size_share,
+    targets,
+)
 from handseg_bundle_common.simulation.sampler import simulate_hand
 from handseg_bundle_common.simulation.statistics import measure_hand
 
@@ -30,6 +39,7 @@ def test_targets_are_the_rows_of_the_tables(repository):
         target = target_of("area_px", row["bone"])
         assert (target.value, target.sd) == (float(row["area_px_mean"]), float(row["area_px_sd"]))
     assert {frozenset((row["bone"], row["covered_by"])) for row in overlaps} == set(map(frozenset, OVERLAPPING_PAIRS))
+    assert min(float(row["fraction_of_bone_covered_mean"]) for row in overlaps) >= OTHER_PAIRS_BELOW
     assert target_of("rim_to_core", "Hamate").value == pytest.approx(104 / 129)
 
 
@@ -39,6 +49,23 @@ def test_every_target_is_measured_in_a_simulated_hand(hand):
     assert {target.key for target in targets()} <= set(measured)
 
 
+def test_every_ordered_pair_is_measured_once_and_pairs_outside_the_table_are_ranked_by_their_mean(hand):
+    measured = []
+    for seed in (1, 2):
+        simulated = simulate_hand(seed, 384, "R", hand)
+        measured.append(measure_hand(None, simulated.packed_masks, "R"))
+    values = [quantities(one) for one in measured]
+    pairs = [bone for quantity, bone in values[0] if quantity in {"covered", "covered_elsewhere"}]
+    assert len(pairs) == len(set(pairs)) == 29 * 28
+    known = {target.bone for target in targets() if target.quantity == "covered"}
+    covered = np.mean([one.geometry.covered for one in measured], axis=0)
+    shares = {f"{a} by {b}": covered[i, j] for i, a in enumerate(BONE_NAMES) for j, b in enumerate(BONE_NAMES)}
+    expected = sorted((share for pair, share in shares.items() if pair not in known), reverse=True)[:7]
+    found = most_covered_elsewhere(values, 7)
+    assert [share for _, share in found] == pytest.approx(expected)
+    assert all(share == pytest.approx(shares[pair]) and pair not in known for pair, share in found)
+
+
 @pytest.mark.parametrize(
     ("quantity", "bone", "factor", "within"),
     [
@@ -46,6 +73,8 @@ def test_every_target_is_measured_in_a_simulated_hand(hand):
         ("area_px", "Lunate", 1.11, False),
         ("grey", "Lunate", 0.86, True),
         ("grey", "Lunate", 0.84, False),
+        ("texture", "Lunate", 1.29, True),
+        ("texture", "Lunate", 1.31, False),
         ("length_px", "Lunate", 2.0, None),
     ],
 )
@@ -59,6 +88,7 @@ def test_means_are_judged_as_a_share_of_the_real_one(quantity, bone, factor, wit
 def test_overlaps_and_rims_are_judged_by_their_distance():
     for target, limit in (
         (target_of("covered", "Pisiform by Triquetrum"), 0.05),
+        (target_of("in_contact", "Lunate by Scaphoid"), 0.25),
         (target_of("rim_to_core", "Ulna"), 0.08),
     ):
         assert Comparison(target, target.value - limit * 0.99, 0).is_within

@@ -10,7 +10,7 @@ import pytest
 from handseg_bundle_common.anatomy import BONE_NAMES, BONES, CHANNEL, Group
 from handseg_bundle_common.simulation import HandModel
 from handseg_bundle_common.simulation.cortex import Cortex, distal_axis, draw_cortex, inner_surface, outwards
-from handseg_bundle_common.simulation.settings import DATASET, WILD
+from handseg_bundle_common.simulation.presets import DATASET, WILD
 from handseg_bundle_common.simulation.surfaces import Surface, volume
 
 

@@ -14,7 +14,8 @@ from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.radiograph import read_radiograph
 from handseg_bundle_common.masks import unpack_masks
 from handseg_bundle_common.simulation import HandModel, SimulatedHands, hand_of, simulate_hand, write_hands
-from handseg_bundle_common.simulation.settings import WILD, Settings
+from handseg_bundle_common.simulation.presets import WILD
+from handseg_bundle_common.simulation.settings import Settings
 
 
 def test_a_sample_is_a_simulated_hand_with_packed_masks(hand: HandModel):

@@ -21,7 +21,7 @@ from handseg_bundle_common.simulation.detector import (
     transmission,
     with_scatter,
 )
-from handseg_bundle_common.simulation.settings import PRESETS
+from handseg_bundle_common.simulation.presets import PRESETS
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_thicker_water_is_brighter_and_air_has_its_grey(look: Appearance):
     grey = develop(water, no_bones(water.shape), 0.5, plain, np.random.default_rng(0))
     levels = grey[100, 25::50]
     assert (np.diff(levels) > 0).all()
-    assert grey[100, 5] == pytest.approx(plain.air, abs=1.5 / 255)
+    assert grey[100, 5] == pytest.approx(plain.processing.air, abs=1.5 / 255)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -12,7 +12,8 @@ from handseg_bundle_common.anatomy import Side
 from handseg_bundle_common.formats.radiograph import read_radiograph, write_radiograph
 from handseg_bundle_common.simulation import HandModel, simulate_hand
 from handseg_bundle_common.simulation.field import Border, Scene, draw_scene, furnish
-from handseg_bundle_common.simulation.settings import DATASET, WILD, Settings
+from handseg_bundle_common.simulation.presets import DATASET, WILD
+from handseg_bundle_common.simulation.settings import Settings
 
 BARE = Scene(borders=(), markers=(), patches=(), rings=(), resolution=1.0, jpeg=None, inverted=False, bits=8)
 BORDER = Border(

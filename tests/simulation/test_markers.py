@@ -18,7 +18,7 @@ from handseg_bundle_common.simulation.markers import (
     draw_side_marker,
     draw_text,
 )
-from handseg_bundle_common.simulation.settings import WILD
+from handseg_bundle_common.simulation.presets import WILD
 
 FREE = np.zeros((32, 32), bool)
 MARKER = Marker(

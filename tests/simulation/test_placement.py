@@ -10,14 +10,15 @@ import pytest
 from handseg_bundle_common.anatomy import CHANNEL
 from handseg_bundle_common.simulation import HandModel
 from handseg_bundle_common.simulation.placement import draw_placement, place
-from handseg_bundle_common.simulation.pose import apply_pose, draw_pose, mean_pose
-from handseg_bundle_common.simulation.settings import DATASET, WILD, Settings
+from handseg_bundle_common.simulation.pose import apply_pose, draw_deviation, draw_pose, mean_pose
+from handseg_bundle_common.simulation.presets import DATASET, WILD
+from handseg_bundle_common.simulation.settings import Settings
 
 
 def edges_mm(hand: HandModel, settings: Settings, seed: int, shape: tuple[int, int]) -> tuple[np.ndarray, float]:
     """Return the distances of the bones of the hand from left, top and right, and that of the radius from below."""
     generator = np.random.default_rng(seed)
-    posed = apply_pose(hand, draw_pose(generator, settings.pose))
+    posed = apply_pose(hand, draw_pose(generator, settings.pose, draw_deviation(generator, settings.pose)))
     laid, beam = place(posed, draw_placement(generator, settings.field), *shape)
     radius, ulna = (beam.onto_detector(laid.vertices_of(CHANNEL[name]))[0] for name in ("Radius", "Ulna"))
     pixels = beam.onto_detector(laid.vertices[: laid.slice_of(CHANNEL["Radius"]).start])[0]

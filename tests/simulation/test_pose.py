@@ -9,9 +9,14 @@ import pytest
 
 from handseg_bundle_common.anatomy import CHANNEL, NUM_BONES
 from handseg_bundle_common.simulation import HandModel
+from handseg_bundle_common.simulation.distributions import Normal
 from handseg_bundle_common.simulation.hand_model import RAYS
-from handseg_bundle_common.simulation.pose import apply_pose, draw_pose, mean_pose
-from handseg_bundle_common.simulation.settings import DATASET, Normal
+from handseg_bundle_common.simulation.pose import Pose, apply_pose, draw_deviation, draw_pose, mean_pose
+from handseg_bundle_common.simulation.presets import DATASET
+
+
+def drawn(generator: np.random.Generator) -> Pose:
+    return draw_pose(generator, DATASET.pose, draw_deviation(generator, DATASET.pose))
 
 
 def azimuth(hand: HandModel, name: str, reference: str = "Radius") -> float:
@@ -55,7 +60,7 @@ def test_fingers_deviate_further_than_the_wrist_and_the_thumb_stays_behind():
 
 def test_joints_of_a_ray_stay_joined_in_every_pose(hand: HandModel):
     for seed in range(8):
-        posed = apply_pose(hand, draw_pose(np.random.default_rng(seed), DATASET.pose))
+        posed = apply_pose(hand, drawn(np.random.default_rng(seed)))
         for chain in RAYS:
             for parent, child in pairwise(chain):
                 rest = np.linalg.norm(hand.vertices_of(parent) - hand.joint_centres[child], axis=1).min()
@@ -64,7 +69,7 @@ def test_joints_of_a_ray_stay_joined_in_every_pose(hand: HandModel):
 
 
 def test_bones_are_moved_rigidly(hand: HandModel):
-    posed = apply_pose(hand, draw_pose(np.random.default_rng(3), DATASET.pose))
+    posed = apply_pose(hand, drawn(np.random.default_rng(3)))
     for channel in range(NUM_BONES):
         before, after = (np.linalg.norm(np.diff(model.vertices_of(channel), axis=0), axis=1) for model in (hand, posed))
         assert after == pytest.approx(before, abs=1e-3)
@@ -72,7 +77,7 @@ def test_bones_are_moved_rigidly(hand: HandModel):
 
 def test_drawn_wrists_are_straight_or_deviated_and_little_in_between():
     generator = np.random.default_rng(0)
-    tilts = np.array([draw_pose(generator, DATASET.pose).deviation for _ in range(500)])
+    tilts = np.array([draw_deviation(generator, DATASET.pose) for _ in range(500)])
     assert ((tilts < 15) | (tilts > 30)).all()
     deviated = tilts[tilts > 30]
     assert len(deviated) / len(tilts) == pytest.approx(0.53, abs=0.06)

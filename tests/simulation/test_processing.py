@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from handseg_bundle_common.simulation.presets import PRESETS
 from handseg_bundle_common.simulation.processing import (
     Processing,
     draw_processing,
@@ -18,7 +19,6 @@ from handseg_bundle_common.simulation.processing import (
     tone_curve,
     tone_table,
 )
-from handseg_bundle_common.simulation.settings import PRESETS
 
 PLAIN = Processing(
     enhancement=(0.0, 0.0, 0.0),

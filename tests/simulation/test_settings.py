@@ -10,17 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.simulation.settings import (
-    DATASET,
-    PRESETS,
-    SHIFTED,
-    WILD,
-    LogUniform,
-    Normal,
-    Settings,
-    Uniform,
-    preset,
-)
+from handseg_bundle_common.simulation.distributions import LogUniform, Normal, Uniform
+from handseg_bundle_common.simulation.presets import DATASET, PRESETS, SHIFTED, WILD, preset
+from handseg_bundle_common.simulation.settings import Settings
 
 SECTIONS = ("shape", "pose", "bone", "tissue", "detector", "field")
 bounds = st.tuples(st.floats(0.001, 1e4), st.floats(0.001, 1e4)).map(sorted)
@@ -81,9 +73,10 @@ def test_the_shifted_detector_lies_outside_of_what_training_draws():
             assert apart or name == "tone_slope", name
 
 
-def test_the_wild_detector_covers_that_of_the_data_set():
-    for name, dataset in distributions(DATASET, "detector").items():
-        wild = distributions(WILD, "detector")[name]
+@pytest.mark.parametrize("section", ["bone", "tissue", "pose", "detector"])
+def test_wild_ranges_cover_those_of_the_data_set(section: str):
+    for name, dataset in distributions(DATASET, section).items():
+        wild = distributions(WILD, section)[name]
         assert wild.low <= dataset.low <= dataset.high <= wild.high, name
 
 

@@ -10,8 +10,10 @@ from scipy.spatial import cKDTree
 
 from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES, Group
 from handseg_bundle_common.simulation import HandModel
+from handseg_bundle_common.simulation.distributions import Uniform
 from handseg_bundle_common.simulation.hand_model import Growth, grow_bones
-from handseg_bundle_common.simulation.settings import DATASET, PRESETS, SHIFTED, WILD, Settings, Uniform
+from handseg_bundle_common.simulation.presets import DATASET, PRESETS, SHIFTED, WILD
+from handseg_bundle_common.simulation.settings import Settings
 from handseg_bundle_common.simulation.shape import Shape, apply_shape, draw_shape
 from handseg_bundle_common.simulation.surfaces import Surface, is_watertight, volume
 

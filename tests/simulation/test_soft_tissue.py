@@ -14,9 +14,9 @@ from handseg_bundle_common.simulation import HandModel
 from handseg_bundle_common.simulation.bodies import line_body, sheet
 from handseg_bundle_common.simulation.hand_model import RAYS
 from handseg_bundle_common.simulation.placement import draw_placement, place
-from handseg_bundle_common.simulation.pose import apply_pose, draw_pose
+from handseg_bundle_common.simulation.pose import apply_pose, draw_deviation, draw_pose
+from handseg_bundle_common.simulation.presets import DATASET, SHIFTED, WILD
 from handseg_bundle_common.simulation.projection import Beam, project
-from handseg_bundle_common.simulation.settings import DATASET, SHIFTED, WILD
 from handseg_bundle_common.simulation.shape import apply_shape, draw_shape
 from handseg_bundle_common.simulation.soft_tissue import Build, SoftTissue, draw_build, soft_tissue
 from handseg_bundle_common.simulation.tissue_canvas import Canvas
@@ -45,7 +45,9 @@ def person(model: HandModel, seed: int, rows: int = 384) -> Person:
     generator = np.random.default_rng(seed)
     settings = WILD if seed % 2 else DATASET
     shape, build = draw_shape(generator, settings.shape), draw_build(generator, settings.tissue)
-    posed = apply_pose(apply_shape(model, shape), draw_pose(generator, settings.pose))
+    posed = apply_pose(
+        apply_shape(model, shape), draw_pose(generator, settings.pose, draw_deviation(generator, settings.pose))
+    )
     hand, beam = place(posed, draw_placement(generator, settings.field), rows, rows)
     masks, bones = np.zeros((NUM_BONES, rows, rows), bool), np.zeros((rows, rows))
     for channel in range(NUM_BONES):

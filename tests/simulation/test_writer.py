@@ -14,7 +14,8 @@ from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.radiograph import read_radiograph
 from handseg_bundle_common.masks import unpack_masks
 from handseg_bundle_common.simulation import HandModel, hand_of, simulate_hand, write_hands
-from handseg_bundle_common.simulation.settings import SIMULATOR_VERSION, WILD
+from handseg_bundle_common.simulation.presets import WILD
+from handseg_bundle_common.simulation.settings import SIMULATOR_VERSION
 from handseg_bundle_common.simulation.writer import HandSet
 
 
@@ -55,7 +56,7 @@ def test_two_hands_a_patient_lie_in_the_layout_of_the_data_set(hand: HandModel, 
 
 
 def test_polygons_give_the_masks_back(hand: HandModel, tmp_path: Path):
-    write_hands(1, 384, 2, tmp_path)
+    write_hands(1, 384, 2, tmp_path, workers=1)
     entries = json.loads((tmp_path / "outputs_json/sim2-0001/sim2-0001_L.json").read_text())["annotations"]
     masks = unpack_masks(simulate_hand(hand_of(2, 0)[0], 384, Side.LEFT, hand).packed_masks)
     assert [entry["label"] for entry in entries] == list(BONE_NAMES)
@@ -71,12 +72,12 @@ def test_the_number_of_processes_does_not_change_a_byte(hand: HandModel, tmp_pat
 
 
 def test_complete_pairs_are_kept_and_halves_are_written_again(hand: HandModel, tmp_path: Path):
-    write_hands(2, 64, 0, tmp_path)
+    write_hands(2, 64, 0, tmp_path, workers=1)
     kept, lost = tmp_path / "DCM/sim0-0001/sim0-0001_L.png", tmp_path / "DCM/sim0-0001/sim0-0001_R.png"
     kept.write_bytes(b"mine")
     expected = lost.read_bytes()
     lost.unlink()
-    write_hands(2, 64, 0, tmp_path)
+    write_hands(2, 64, 0, tmp_path, workers=1)
     assert kept.read_bytes() == b"mine"
     assert lost.read_bytes() == expected
 
@@ -97,11 +98,11 @@ def test_numbers_out_of_range_are_refused(count: int, size: int, seed: int, prob
 
 
 def test_hands_of_other_settings_are_not_mixed(hand: HandModel, tmp_path: Path):
-    write_hands(1, 64, 0, tmp_path)
+    write_hands(1, 64, 0, tmp_path, workers=1)
     before = files(tmp_path)
     for size, seed, preset in ((64, 1, "dataset"), (65, 0, "dataset"), (64, 0, "wild")):
         with pytest.raises(HandsegInputError, match="other settings"):
-            write_hands(2, size, seed, tmp_path, preset=preset)
+            write_hands(2, size, seed, tmp_path, workers=1, preset=preset)
     assert files(tmp_path) == before
 
 
@@ -109,12 +110,12 @@ def test_hands_of_other_settings_are_not_mixed(hand: HandModel, tmp_path: Path):
 def test_hands_of_another_simulator_are_not_mixed(hand: HandModel, tmp_path: Path, settings: object):
     (tmp_path / "simulation.json").write_text(json.dumps(settings))
     with pytest.raises(HandsegInputError, match=rf"simulator {SIMULATOR_VERSION}.*choose another folder"):
-        write_hands(1, 64, 0, tmp_path)
+        write_hands(1, 64, 0, tmp_path, workers=1)
     assert len(files(tmp_path)) == 1
 
 
 def test_a_folder_tells_what_made_it(hand: HandModel, tmp_path: Path):
-    write_hands(1, 64, 5, tmp_path, preset="wild")
+    write_hands(1, 64, 5, tmp_path, workers=1, preset="wild")
     told = json.loads((tmp_path / "simulation.json").read_text())
     assert told == {"preset": "wild", "seed": 5, "simulator": SIMULATOR_VERSION, "size": 64}
 
