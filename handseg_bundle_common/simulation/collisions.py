@@ -12,7 +12,7 @@ from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.simulation.hand_model import RAYS, HandModel
 
 # Edge of a cell in millimetres.
-PITCH_MM = 0.8
+PITCH_MM = 1.0
 # Cells on an edge between two triangles belong to both, whatever rounding says.
 _EDGE = 1e-4
 # Greatest share of a bone's volume inside another one. The surfaces are rigid and enlarged to the outlines of

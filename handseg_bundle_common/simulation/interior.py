@@ -82,7 +82,7 @@ def add_bone(total, core, frame, profile, tile, pattern, sums):  # type: ignore[
             texture = pattern.texture * grain
             spongy = share * max(inside + np.sqrt(10 * inside) * texture, 0.0)
             compact = max(cortex + np.sqrt(10 * cortex) * _CORTICAL_TEXTURE * texture, 0.0)
-            sums[0, row, column] += compact + spongy
+            sums[0, row, column] += min(compact + spongy, total[row, column])
             sums[1, row, column] += (total[row, column] - cortex - share * inside) * _MARROW_WATER
             sums[2, row, column] += total[row, column]
 

@@ -68,26 +68,31 @@ def place(hand: HandModel, drawn: Placement, height: int, width: int) -> tuple[H
     Returns:
         The hand in the beam's frame, and the beam.
     """
-    hand = turned(mirrored(hand), drawn.rotation)
-    placement = drawn
+    hand = mirrored(hand)
+    if drawn.rotation:
+        hand = turned(hand, drawn.rotation)
+    placement, points = drawn, _fingers_and_carpus(hand)
     for _ in range(_ROUNDS):
-        placement = _framed(*_laid(hand, placement, height, width), placement)
-    return _laid(hand, placement, height, width)
+        offset, beam = _layout(points, placement, height, width)
+        placement = _framed(points[::4] + offset, beam, placement)
+    offset, beam = _layout(points, placement, height, width)
+    return moved(hand, offset), beam
 
 
-def _laid(hand: HandModel, placement: Placement, height: int, width: int) -> tuple[HandModel, Beam]:
-    """Lay a hand that has the wrist's centre as its origin on the detector."""
+def _layout(
+    points: NDArray[np.float32], placement: Placement, height: int, width: int
+) -> tuple[NDArray[np.float64], Beam]:
+    """Return the displacement that lays points with the wrist's centre as origin on the detector, and the beam."""
     spacing = placement.field_mm / height
     size = np.array([width, height]) * spacing
     foot = size / 2 + placement.source_offset_mm
-    lowest = _fingers_and_carpus(hand)[:, 2].min()
-    offset = np.array([*(np.array(placement.wrist) * size), placement.clearance_mm - lowest])
-    return moved(hand, offset), Beam(height, width, spacing, (float(foot[0]), float(foot[1]), placement.source_mm))
+    offset = np.array([*(np.array(placement.wrist) * size), placement.clearance_mm - points[:, 2].min()])
+    return offset, Beam(height, width, spacing, (float(foot[0]), float(foot[1]), placement.source_mm))
 
 
-def _framed(hand: HandModel, beam: Beam, placement: Placement) -> Placement:
+def _framed(points: NDArray[np.float64], beam: Beam, placement: Placement) -> Placement:
     """Move the wrist, and step back if need be, towards a picture that shows every bone of the hand."""
-    pixels, _ = beam.onto_detector(_fingers_and_carpus(hand)[::4])
+    pixels, _ = beam.onto_detector(points)
     aspect, old = beam.width / beam.height, placement.field_mm
     wrist = np.array(placement.wrist) * [aspect * old, old]
     left, top = wrist - pixels.min(0) * beam.spacing_mm + _MARGIN_MM

@@ -89,18 +89,33 @@ def project(vertices: NDArray[np.floating], triangles: NDArray[np.integer], beam
     thickness, coverage = np.zeros((rows, columns)), np.zeros((rows, columns), np.bool_)
     if coverage.size:
         _add_triangles(points - low, depth, triangles, beam.source_mm is not None, thickness, coverage)
-    if beam.source_mm is not None:
-        thickness *= _obliquity(beam, low, thickness.shape)
-    return Projection(int(low[1]), int(low[0]), np.maximum(thickness, 0).astype(np.float32), coverage)
+    lengths = _path_lengths(thickness, *_slopes(beam, low, thickness.shape))
+    return Projection(int(low[1]), int(low[0]), lengths, coverage)
 
 
-def _obliquity(beam: Beam, low: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return ray length over height for every pixel of a box."""
-    assert beam.source_mm is not None  # noqa: S101 - narrows the type
+def _slopes(
+    beam: Beam, low: NDArray[np.int64], shape: tuple[int, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far rays go across and down a box for each millimetre of height."""
+    if beam.source_mm is None:
+        return np.zeros(shape[1]), np.zeros(shape[0])
     x, y, height = beam.source_mm
     across = ((np.arange(shape[1]) + low[0]) * beam.spacing_mm + beam.origin_mm - x) / height
     down = ((np.arange(shape[0]) + low[1]) * beam.spacing_mm + beam.origin_mm - y) / height
-    return np.asarray(np.sqrt(1 + across[None] ** 2 + down[:, None] ** 2))
+    return across, down
+
+
+@numba.njit(cache=True, nogil=True)
+def _path_lengths(heights, across, down):  # type: ignore[no-untyped-def]
+    """Turn differences of height along rays into lengths of their paths."""
+    rows, columns = heights.shape
+    lengths = np.zeros((rows, columns), np.float32)
+    for row in range(rows):
+        square = 1 + down[row] * down[row]
+        for column in range(columns):
+            if heights[row, column] > 0:
+                lengths[row, column] = heights[row, column] * np.sqrt(square + across[column] * across[column])
+    return lengths
 
 
 @numba.njit(cache=True, nogil=True)

@@ -73,7 +73,7 @@ class PoseSettings:
         pronation: rotation of everything about the forearm's axis.
         flexion: rotation of everything about the radial axis.
         spread: factor on the angles between the fingers.
-        curl: standard deviation of the flexion that each joint of the fingers adds.
+        curl: flexion that each joint of the fingers adds, of either sign; fingers only bend towards the palm.
         finger_joint: what each joint of a finger adds in the plane of the hand.
         thumb_joint: what each joint of the thumb adds there.
         metacarpal: what the joints of the carpus with the metacarpals of the fingers add there.

@@ -29,12 +29,19 @@ class SoftTissue:
     """Soft tissue on the detector, as if there were no bones.
 
     Attributes:
-        thickness_mm: distance from skin to skin along the rays (H, W).
         water_mm: water that attenuates like it (H, W).
+        coarse_thickness_mm: distance from skin to skin on the grid of the canvas.
+        canvas: the grid.
     """
 
-    thickness_mm: Image
     water_mm: Image
+    coarse_thickness_mm: Image
+    canvas: Canvas
+
+    @property
+    def thickness_mm(self) -> Image:
+        """Distance from skin to skin along the rays (H, W)."""
+        return self.canvas.enlarged(self.coarse_thickness_mm)
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ def soft_tissue(hand: HandModel, beam: Beam, build: Build, size: float, generato
     irregular = texture(frame, canvas, build.streaks, build.mottling, generator)
     waters = np.array([_SKIN_WATER, build.fat_water, build.muscle_water], np.float32)
     thickness, water = _mixed(*layers, bulk, between, marks, irregular, waters)
-    return SoftTissue(canvas.enlarged(thickness), canvas.enlarged(water))
+    return SoftTissue(canvas.enlarged(water), thickness, canvas)
 
 
 def _webs(frame: Frame, build: Build, size: float) -> list[Body]:
