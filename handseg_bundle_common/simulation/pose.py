@@ -53,10 +53,10 @@ class _Follow(NamedTuple):
 # The proximal row turns and extends by about half of the wrist's deviation towards the ulna; fitted to the axis angles,
 # lengths and overlaps of straight and of deviated wrists in radiographs.
 _PROXIMAL_ROW = {
-    "Scaphoid": _Follow(0.45, 0.45, 0.45),
-    "Lunate": _Follow(0.45, 0.20, 0.40),
-    "Triquetrum": _Follow(0.53, 0.05, 0.3),
-    "Pisiform": _Follow(0.52, 0.2, 0.0),
+    "Scaphoid": _Follow(0.78, 0.12, 0.45),
+    "Lunate": _Follow(0.55, 0.10, 0.40),
+    "Triquetrum": _Follow(0.78, -0.20, 0.3),
+    "Pisiform": _Follow(0.78, -0.05, 0.0),
 }
 
 
