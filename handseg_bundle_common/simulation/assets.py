@@ -10,6 +10,7 @@ import importlib.util
 import xml.etree.ElementTree as ET
 import zipfile
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,12 @@ def load_assets(path: Path | None = None) -> HandModel:
     if not path.exists() or str(_read(path, _REBUILT).get("recipe")) != _recipe():
         build_assets(path)
     return _from_arrays(_read(path, _REBUILT))
+
+
+@lru_cache(maxsize=1)
+def load_once(path: Path | str | None = None) -> HandModel:
+    """Return what `load_assets` reads, once in every process."""
+    return load_assets(None if path is None else Path(path))
 
 
 def _read(path: Path, remedy: str) -> dict[str, NDArray[Any]]:

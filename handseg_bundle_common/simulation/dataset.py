@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.simulation.assets import load_assets
+from handseg_bundle_common.simulation.assets import load_once
 from handseg_bundle_common.simulation.hand_model import HandModel
 from handseg_bundle_common.simulation.presets import preset as settings_of
-from handseg_bundle_common.simulation.sampler import hand_of, patient_name, simulate_hand
+from handseg_bundle_common.simulation.sampler import check_request, hand_of, patient_name, simulate_hand
 from handseg_bundle_common.simulation.settings import Settings
-
-_load_once = lru_cache(maxsize=1)(load_assets)
 
 
 class SimulatedHands(Dataset[dict[str, Any]]):
@@ -34,7 +30,7 @@ class SimulatedHands(Dataset[dict[str, Any]]):
         preset: what is drawn: the name of a preset, or settings.
 
     Raises:
-        HandsegInputError: the count is not positive, or there is no such preset.
+        HandsegInputError: a number is out of range, or there is no such preset.
     """
 
     def __init__(
@@ -45,8 +41,7 @@ class SimulatedHands(Dataset[dict[str, Any]]):
         assets: HandModel | Path | str | None = None,
         preset: str | Settings = "dataset",
     ) -> None:
-        if count < 1:
-            raise HandsegInputError("count", f"{count} simulated hands make no data set", "ask for at least 1")
+        check_request(count, size, seed)
         self.count = count
         self.size = size
         self.seed = seed
@@ -77,4 +72,4 @@ class SimulatedHands(Dataset[dict[str, Any]]):
         }
 
     def _model(self) -> HandModel:
-        return self.assets if isinstance(self.assets, HandModel) else _load_once(self.assets)
+        return self.assets if isinstance(self.assets, HandModel) else load_once(self.assets)

@@ -93,7 +93,7 @@ WILD = Settings(
     ),
     field=FieldSettings(
         rotation=Normal(0.0, 8.0),
-        aspect=Uniform(0.65, 1.0),
+        aspect=Uniform(0.65, 1.3),
         strip=0.15,
         collimated=0.55,
         padded=0.15,
@@ -114,15 +114,15 @@ SHIFTED = Settings(
     shape=ShapeSettings(
         robustness=Uniform(0.10, 0.14),
         finger_length=Uniform(0.05, 0.09),
-        cortex=Uniform(0.40, 0.48),
+        cortex=Uniform(1.55, 1.7),
         warp_wavelength_mm=Uniform(30.0, 46.0),
         warp_strain=Normal(0.0, 0.004),
         ripple_wavelength_mm=Uniform(17.0, 22.0),
         ripple_mm=Uniform(0.10, 0.15),
     ),
-    # Little spongy bone in a coarse network of cells, wire-like and uneven cortex, no osteopenia beside it.
+    # Dense spongy bone in a coarse network of cells under a thick and uneven cortex: bones of marble.
     bone=BoneSettings(
-        spongy=Uniform(0.11, 0.15),
+        spongy=Uniform(0.38, 0.44),
         osteopenia=0.0,
         loss=Uniform(0.0, 0.05),
         end_cortex=Uniform(1.05, 1.25),

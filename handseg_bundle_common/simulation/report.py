@@ -20,7 +20,7 @@ from handseg_bundle_common.anatomy import BONES, Group, Side
 from handseg_bundle_common.drawing import Picture, overlay, save_png
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder, write_csv
-from handseg_bundle_common.simulation.assets import load_assets
+from handseg_bundle_common.simulation.assets import load_assets, load_once
 from handseg_bundle_common.simulation.comparison import (
     OTHER_PAIRS_BELOW,
     Comparison,
@@ -30,12 +30,16 @@ from handseg_bundle_common.simulation.comparison import (
     quantities,
     size_share,
 )
-from handseg_bundle_common.simulation.dataset import _load_once
 from handseg_bundle_common.simulation.presets import preset as settings_of
 from handseg_bundle_common.simulation.report_figures import draw_figures
-from handseg_bundle_common.simulation.sampler import SimulatedHand, hand_of, patient_name, simulate_hand
+from handseg_bundle_common.simulation.sampler import (
+    SimulatedHand,
+    check_request,
+    hand_of,
+    patient_name,
+    simulate_hand,
+)
 from handseg_bundle_common.simulation.statistics import measure_hand
-from handseg_bundle_common.simulation.writer import HandSet, _check
 
 HANDS, COMPARISON = "hands.csv", "comparison.csv"
 _SHOWN, _TILE_PX = 16, 480
@@ -104,7 +108,7 @@ def write_report(
     settings = settings_of(preset)
     if count < 2:
         raise HandsegInputError("count", f"{count} hands have no spread", "ask for at least 2")
-    _check(count, HandSet(Path(output), size, seed, settings.name))
+    check_request(count, size, seed)
     folder = make_folder(output)
     load_assets(assets)
     job = partial(_measure, seed=seed, size=size, preset=settings.name, assets=assets)
@@ -159,7 +163,7 @@ def _in_workers(job: partial[Measured], count: int, workers: int | None) -> list
 
 def _measure(number: int, *, seed: int, size: int, preset: str, assets: Path | None) -> Measured:
     patient, side = hand_of(seed, number)
-    hand = simulate_hand(patient, size, side, _load_once(assets), settings_of(preset))
+    hand = simulate_hand(patient, size, side, load_once(assets), settings_of(preset))
     values = quantities(measure_hand(hand.radiograph, hand.packed_masks, side))
     return Measured(f"{patient_name(number, seed)}_{side}", values, _tiles(hand) if number < _SHOWN else None)
 

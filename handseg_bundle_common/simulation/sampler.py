@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import CHANNEL, NUM_BONES, Side
+from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.simulation.attenuation import BoneTissue, bone_image, draw_bone_tissue
 from handseg_bundle_common.simulation.collisions import worst_clash
@@ -22,6 +24,8 @@ from handseg_bundle_common.simulation.shape import Shape, apply_shape, draw_shap
 from handseg_bundle_common.simulation.soft_tissue import Build, draw_build, soft_tissue
 
 _TRIES = 12
+# Below this bones have no pixel left; above it a radiograph takes more memory than a worker should.
+MIN_SIZE, MAX_SIZE = 64, 4096
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,21 @@ def hand_of(seed: int, number: int) -> tuple[int, Side]:
 def patient_name(number: int, seed: int) -> str:
     """Return the name of the patient of hand `number` of a set: sim7-0001 is the first of seed 7."""
     return f"sim{seed}-{number // 2 + 1:04d}"
+
+
+def check_request(count: int, size: int | tuple[int, int], seed: int) -> None:
+    """Refuse numbers of which no hands can be made.
+
+    Raises:
+        HandsegInputError: the count is below 1, a side in pixels out of range, or the seed negative.
+    """
+    if count < 1:
+        raise HandsegInputError("count", f"{count} hands are none", "ask for at least 1")
+    sides = size if isinstance(size, tuple) and len(size) == 2 else (size,)
+    if not all(isinstance(side, Integral) and MIN_SIZE <= side <= MAX_SIZE for side in sides):
+        raise HandsegInputError("size", f"{size} px is out of range", f"choose {MIN_SIZE} to {MAX_SIZE}")
+    if seed < 0:
+        raise HandsegInputError("seed", f"{seed} is negative", "choose 0 or more")
 
 
 def simulate_hand(
@@ -136,7 +155,7 @@ def _pose(hand: HandModel, exposure: np.random.Generator, settings: PoseSettings
 
 def _size(size: int | tuple[int, int], aspect: float) -> tuple[int, int]:
     """Return height and width; a single number is the longer side."""
-    if not isinstance(size, int):
+    if isinstance(size, tuple):
         return size
     return (size, round(size * aspect)) if aspect <= 1 else (round(size / aspect), size)
 

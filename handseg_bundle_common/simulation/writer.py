@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -22,13 +23,13 @@ from handseg_bundle_common.formats.radiograph import write_radiograph
 from handseg_bundle_common.simulation.assets import load_assets
 from handseg_bundle_common.simulation.hand_model import HandModel
 from handseg_bundle_common.simulation.presets import preset as settings_of
-from handseg_bundle_common.simulation.sampler import hand_of, patient_name, simulate_hand
+from handseg_bundle_common.simulation.sampler import check_request, hand_of, patient_name, simulate_hand
 from handseg_bundle_common.simulation.settings import SIMULATOR_VERSION
 
 SETTINGS = "simulation.json"
 
-# Below this most carpals have no pixel left; above it a radiograph takes more memory than a worker should.
-MIN_SIZE, MAX_SIZE = 32, 8192
+# Readers tell dark bones from bright ones in pictures whose shorter side has at least this many pixels.
+_INVERTIBLE = 128
 
 _model: HandModel | None = None
 
@@ -57,8 +58,8 @@ class HandSet:
         return folders[0] / f"{name}_{side}.png", folders[1] / f"{name}_{side}.json"
 
     def is_written(self, number: int) -> bool:
-        """Return whether both files of hand `number` are there; files are never half-written."""
-        return all(path.exists() for path in self.paths(number))
+        """Return whether both files of hand `number` are there and hold something."""
+        return all(path.exists() and path.stat().st_size for path in self.paths(number))
 
 
 def write_hands(
@@ -94,9 +95,10 @@ def write_hands(
             or cannot be written, or the bones are not there.
     """
     hands = HandSet(Path(output), size, seed, settings_of(preset).name)
-    _check(count, hands)
-    load_assets(assets)
-    _record(hands)
+    check_request(count, size, seed)
+    if workers is not None and workers < 1:
+        raise HandsegInputError("workers", f"{workers} processes cannot work", "choose 1 or more")
+    _record(hands, load_assets(assets))
     missing = [number for number in range(count) if not hands.is_written(number)]
     workers = min(workers or os.cpu_count() or 1, len(missing))
     bar = partial(tqdm, total=len(missing), desc="simulating", unit="hand", disable=None)
@@ -111,19 +113,16 @@ def write_hands(
     return [hands.paths(number)[0] for number in range(count)]
 
 
-def _check(count: int, hands: HandSet) -> None:
-    if count < 1:
-        raise HandsegInputError("count", f"{count} hands cannot be written", "ask for at least 1")
-    if not MIN_SIZE <= hands.size <= MAX_SIZE:
-        raise HandsegInputError("size", f"{hands.size} px is out of range", f"choose {MIN_SIZE} to {MAX_SIZE}")
-    if hands.seed < 0:
-        raise HandsegInputError("seed", f"{hands.seed} is negative", "choose 0 or more")
-
-
-def _record(hands: HandSet) -> None:
+def _record(hands: HandSet, bones: HandModel) -> None:
     """Write the settings beside the hands, or refuse to mix hands of two settings in one folder."""
     path = make_folder(hands.output) / SETTINGS
-    settings = {"preset": hands.preset, "seed": hands.seed, "simulator": SIMULATOR_VERSION, "size": hands.size}
+    settings = {
+        "bones": hashlib.sha256(bones.vertices.tobytes()).hexdigest()[:16],
+        "preset": hands.preset,
+        "seed": hands.seed,
+        "simulator": SIMULATOR_VERSION,
+        "size": hands.size,
+    }
     if path.exists():
         found = read_json(path, "delete the folder and simulate again")
         if found != settings:
@@ -133,6 +132,10 @@ def _record(hands: HandSet) -> None:
                 "choose another folder or the same settings",
             )
         return
+    if any((hands.output / "DCM").glob("*/*")):
+        raise HandsegInputError(
+            hands.output, f"holds radiographs but no {SETTINGS} that tells what they are", "choose another folder"
+        )
     with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
@@ -161,6 +164,7 @@ def _write_hand(hands: HandSet, number: int) -> None:
     patient, side = hand_of(hands.seed, number)
     hand = simulate_hand(patient, hands.size, side, _model, settings_of(hands.preset))
     picture, polygons = hands.paths(number)
-    stored = 1 - hand.radiograph if hand.scene.inverted else hand.radiograph
+    inverted = hand.scene.inverted and min(hand.radiograph.shape) >= _INVERTIBLE
+    stored = 1 - hand.radiograph if inverted else hand.radiograph
     write_radiograph(picture, stored, bits=hand.scene.bits)
     write_annotations(polygons, masks_to_annotations(hand.packed_masks))

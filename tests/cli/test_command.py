@@ -97,7 +97,7 @@ def test_simulate_reaches_the_function(monkeypatch: pytest.MonkeyPatch, capsys: 
 
     monkeypatch.setattr(simulation, "write_hands", recorder)
     assert run("simulate --count 3 --size 512 --seed 4 --output 007 --assets 1.5 --workers 2") == 0
-    assert received == [3, 512, 4, "007", {"assets": Path("1.5"), "workers": 2}]
+    assert received == [3, 512, 4, "007", {"assets": Path("1.5"), "workers": 2, "preset": "dataset"}]
     assert capsys.readouterr().out == "3 simulated: 007\n"
 
 

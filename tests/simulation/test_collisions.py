@@ -9,7 +9,7 @@ import pytest
 
 from handseg_bundle_common.anatomy import CHANNEL, NUM_BONES
 from handseg_bundle_common.simulation import HandModel
-from handseg_bundle_common.simulation.collisions import columns_of, common_parts, worst_clash
+from handseg_bundle_common.simulation.collisions import PITCH_MM, columns_of, common_parts, worst_clash
 from handseg_bundle_common.simulation.hand_model import transform_bones
 from handseg_bundle_common.simulation.pose import apply_pose, mean_pose
 from handseg_bundle_common.simulation.surfaces import Surface, volume
@@ -48,8 +48,8 @@ def test_two_balls_share_a_lens(hand: HandModel, distance: float):
     lens = max(np.pi * (4 * radius + distance) * (2 * radius - distance) ** 2 / 12, 0) if distance < 16 else 0
     assert volumes[first, second] == pytest.approx(lens, rel=0.05, abs=1)
     assert volumes[second, first] == volumes[first, second]
-    assert volumes[first, first] == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.02)
-    assert areas[first, first] == pytest.approx(np.pi * radius**2, rel=0.02)
+    assert volumes[first, first] == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.04)
+    assert areas[first, first] == pytest.approx(np.pi * radius**2, rel=0.04)
 
 
 def test_volumes_are_those_of_the_surfaces_where_bones_are_convex(hand: HandModel):
@@ -82,7 +82,7 @@ def test_columns_of_a_ball_are_its_chords():
     ball = trimesh.creation.icosphere(subdivisions=5, radius=8.0)
     low, bottom, top = columns_of(ball.vertices.astype(np.float32), ball.faces)
     rows, columns = np.indices(bottom.shape)
-    squares = (columns * 0.8 + low[0]) ** 2 + (rows * 0.8 + low[1]) ** 2
+    squares = (columns * PITCH_MM + low[0]) ** 2 + (rows * PITCH_MM + low[1]) ** 2
     inside = squares < 49
     assert (top - bottom)[inside] == pytest.approx(2 * np.sqrt(64 - squares[inside]), rel=0.01)
     assert np.isinf(bottom[squares > 65]).all()

@@ -14,6 +14,7 @@ from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.radiograph import read_radiograph
 from handseg_bundle_common.masks import unpack_masks
 from handseg_bundle_common.simulation import HandModel, hand_of, simulate_hand, write_hands
+from handseg_bundle_common.simulation.assets import default_cache
 from handseg_bundle_common.simulation.presets import WILD
 from handseg_bundle_common.simulation.settings import SIMULATOR_VERSION
 from handseg_bundle_common.simulation.writer import HandSet
@@ -89,7 +90,7 @@ def test_sets_of_different_seeds_share_no_patient():
 
 @pytest.mark.parametrize(
     ("count", "size", "seed", "problem"),
-    [(0, 64, 0, "0 hands cannot be written"), (1, 8, 0, "8 px is out of range"), (1, 64, -1, "-1 is negative")],
+    [(0, 64, 0, "0 hands are none"), (1, 8, 0, "8 px is out of range"), (1, 64, -1, "-1 is negative")],
 )
 def test_numbers_out_of_range_are_refused(count: int, size: int, seed: int, problem: str, tmp_path: Path):
     with pytest.raises(HandsegInputError, match=problem):
@@ -117,7 +118,38 @@ def test_hands_of_another_simulator_are_not_mixed(hand: HandModel, tmp_path: Pat
 def test_a_folder_tells_what_made_it(hand: HandModel, tmp_path: Path):
     write_hands(1, 64, 5, tmp_path, workers=1, preset="wild")
     told = json.loads((tmp_path / "simulation.json").read_text())
+    assert told.pop("bones")
     assert told == {"preset": "wild", "seed": 5, "simulator": SIMULATOR_VERSION, "size": 64}
+
+
+def test_hands_of_other_bones_are_not_mixed(hand: HandModel, tmp_path: Path):
+    with np.load(default_cache()) as stored:
+        arrays = dict(stored)
+    np.savez(tmp_path / "larger.npz", **{**arrays, "vertices": arrays["vertices"] + 1})
+    write_hands(1, 64, 0, tmp_path / "hands", workers=1)
+    with pytest.raises(HandsegInputError, match="other settings"):
+        write_hands(2, 64, 0, tmp_path / "hands", workers=1, assets=tmp_path / "larger.npz")
+
+
+def test_radiographs_of_unknown_origin_are_not_mixed(hand: HandModel, tmp_path: Path):
+    write_hands(1, 64, 0, tmp_path, workers=1)
+    (tmp_path / "simulation.json").unlink()
+    with pytest.raises(HandsegInputError, match=r"no simulation\.json"):
+        write_hands(1, 64, 0, tmp_path, workers=1)
+
+
+def test_empty_files_are_written_again(hand: HandModel, tmp_path: Path):
+    (picture,) = write_hands(1, 64, 0, tmp_path, workers=1)
+    whole = picture.read_bytes()
+    picture.write_bytes(b"")
+    write_hands(1, 64, 0, tmp_path, workers=1)
+    assert picture.read_bytes() == whole
+
+
+@pytest.mark.parametrize("workers", [0, -3])
+def test_a_number_of_processes_below_one_is_refused(tmp_path: Path, workers: int):
+    with pytest.raises(HandsegInputError, match="choose 1 or more"):
+        write_hands(1, 64, 0, tmp_path / "hands", workers=workers)
 
 
 def test_an_unknown_preset_is_refused(tmp_path: Path):
@@ -137,11 +169,11 @@ def test_hands_of_two_seeds_can_lie_in_one_folder():
 
 def test_wild_hands_are_stored_as_drawn_and_read_bone_bright(hand: HandModel, tmp_path: Path):
     """Dark bones and 16 bits are in the file alone; shapes are drawn, and polygons lie on the picture."""
-    pictures = write_hands(6, 96, 3, tmp_path, workers=1, preset="wild")
+    pictures = write_hands(6, 208, 3, tmp_path, workers=1, preset="wild")
     depths, dark, shapes = set(), 0, set()
     for number, picture in enumerate(pictures):
         patient, side = hand_of(3, number)
-        simulated = simulate_hand(patient, 96, side, hand, WILD)
+        simulated = simulate_hand(patient, 208, side, hand, WILD)
         stored = cv2.imread(str(picture), cv2.IMREAD_UNCHANGED)
         levels = 2**simulated.scene.bits - 1
         assert stored.dtype == (np.uint16 if simulated.scene.bits == 16 else np.uint8)
@@ -155,4 +187,4 @@ def test_wild_hands_are_stored_as_drawn_and_read_bone_bright(hand: HandModel, tm
     assert depths == {8, 16}
     assert dark > 0
     assert len(shapes) > 3
-    assert {max(shape) for shape in shapes} == {96}
+    assert {max(shape) for shape in shapes} == {208}
