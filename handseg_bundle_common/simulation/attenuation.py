@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES, Group
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.simulation.cortex import Cortex, draw_cortex, inner_surface, outwards, smoothstep
-from handseg_bundle_common.simulation.hand_model import CHANNEL_OF_PART, HandModel
+from handseg_bundle_common.simulation.hand_model import CHANNEL_OF_PART, HandModel, principal_axis
 from handseg_bundle_common.simulation.interior import STEP_MM, Pattern, add_bone
 from handseg_bundle_common.simulation.projection import Beam, Projection, project
 from handseg_bundle_common.simulation.settings import BoneSettings
@@ -26,16 +26,16 @@ _OVERSAMPLED_MM = 0.4
 # end a slice belongs to it as long as it is narrower than this share of the widest there.
 _SLICE_MM, _FLOW_MM, _END_MM, _END_WIDTH = 2.0, 3.0, 20.0, 0.65
 # Density of spongy bone at joint ends against that of the carpus, strength of its texture, and how porous the cortex is
-# there.
+# there: fitted to greys, rims and texture of reference/intensity.csv, as is what is left of it in the middle of shafts.
 _SPONGY = {Group.PHALANGES: 1.6, Group.METACARPALS: 1.3, Group.CARPALS: 1.0, Group.FOREARM: 1.15}
 _TEXTURE = {Group.PHALANGES: 0.7, Group.METACARPALS: 0.6, Group.CARPALS: 1.05, Group.FOREARM: 1.35}
 _POROUS = {Group.PHALANGES: 0.7, Group.METACARPALS: 0.5, Group.CARPALS: 1.0, Group.FOREARM: 1.0}
-# Spongy bone that is left in the middle of shafts, as a share of that at their ends.
+# Spongy bone in the middle of shafts as a share of that at their ends.
 _LEAST_SPONGY = {Group.PHALANGES: 0.45, Group.METACARPALS: 0.25, Group.FOREARM: 0.25}
 # Structures of carpal bones are hardly longer than wide.
 _CARPAL_STRETCH = 1.5
 # Distance of the physeal scar in millimetres from the distal end of forearm and metacarpals, and from the base of
-# phalanges and the thumb's metacarpal.
+# phalanges and the thumb's metacarpal, as seen in radiographs of adults.
 _SCAR_MM = {Group.METACARPALS: 11.0, Group.PHALANGES: 5.0}
 _OTHER_SCARS_MM = {CHANNEL["finger-3"]: 7.0, CHANNEL["Radius"]: 15.0, CHANNEL["Ulna"]: 9.0}
 
@@ -172,7 +172,7 @@ def _bone_frame(
     """
     pixels, _ = beam.onto_detector(hand.vertices_of(part)[::4])
     centre = pixels.mean(0)
-    axis = np.linalg.eigh(np.cov((pixels - centre).T))[1][:, -1]
+    axis = principal_axis(pixels - centre)
     axis *= -np.sign(axis @ outwards(hand, part)[:2]) or 1.0
     turn = np.array([axis, [-axis[1], axis[0]]]) * beam.spacing_mm
     points = (pixels - centre) @ turn.T

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES, Group
-from handseg_bundle_common.simulation.hand_model import CHANNEL_OF_PART, HandModel
+from handseg_bundle_common.simulation.hand_model import CHANNEL_OF_PART, HandModel, principal_axis
 from handseg_bundle_common.simulation.settings import BoneSettings
 
 Points = NDArray[np.float32]
@@ -22,7 +22,8 @@ _THIN_MM, _SHAFT_MM = 0.5, 1.4
 # phalanx and the radius bear the load on a small area.
 _PLATES = {Group.PHALANGES: (0.6, 1.0), Group.METACARPALS: (0.55, 0.75), Group.CARPALS: (0.55, 0.55)}
 _FOREARM_PLATES = {CHANNEL["Radius"]: 0.95, CHANNEL["Ulna"]: 0.7}
-# Depth in the middle of shafts against the model's.
+# Depth in the middle of shafts against the model's, fitted as the depths of the plates are to the rims of
+# reference/intensity.csv.
 _SHAFTS = {Group.PHALANGES: 0.95, Group.METACARPALS: 0.9, Group.CARPALS: 1.0, Group.FOREARM: 0.8}
 
 
@@ -85,7 +86,7 @@ def inner_surface(hand: HandModel, cortex: Cortex) -> Points:
 def distal_axis(hand: HandModel, part: int) -> NDArray[np.float64]:
     """Return the long axis of one part as a unit vector that points away from the elbow."""
     points = hand.vertices_of(part)[::4]
-    axis = np.linalg.eigh(np.cov(points.T))[1][:, -1]
+    axis = principal_axis(points)
     return np.asarray(axis * (np.sign(axis @ outwards(hand, part)) or 1.0), np.float64)
 
 

@@ -18,7 +18,7 @@ Image = NDArray[np.float32]
 _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX)
 # Fingers that wear rings: proximal phalanges of index to little finger.
 _RING_BONES = tuple(CHANNEL[name] for name in ("finger-6", "finger-10", "finger-14", "finger-18"))
-# Flesh of a finger over the width of its proximal phalanx.
+# Flesh of a finger over the width of its proximal phalanx, as in radiographs.
 _FINGER_WIDTH = 1.75
 # Letters are drawn at this height and then turned and scaled into the picture.
 _TILE = 64

@@ -89,7 +89,7 @@ WILD = Settings(
         log_gamma=Uniform(-0.5, 0.5),
         sigmoid=Uniform(0.0, 3.0),
         tone_slope=Normal(0.0, 0.25),
-        eight_bits=0.7,
+        few_greys=0.7,
     ),
     field=FieldSettings(
         rotation=Normal(0.0, 8.0),
@@ -184,7 +184,7 @@ SHIFTED = Settings(
         log_gamma=Uniform(-0.7, -0.55),
         sigmoid=Uniform(3.1, 3.6),
         tone_slope=Uniform(-0.3, 0.3),
-        eight_bits=1.0,
+        few_greys=1.0,
     ),
 )
 

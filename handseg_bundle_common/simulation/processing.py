@@ -65,7 +65,7 @@ def draw_processing(generator: np.random.Generator, settings: DetectorSettings) 
         gamma=float(np.exp(settings.log_gamma.draw(generator))),
         sigmoid=settings.sigmoid.draw(generator),
         tone=np.array([settings.tone_slope.draw(generator) for _ in range(6)]),
-        levels=256 if generator.random() < settings.eight_bits else 4096,
+        levels=256 if generator.random() < settings.few_greys else 4096,
     )
 
 

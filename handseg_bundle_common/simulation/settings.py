@@ -223,7 +223,7 @@ class DetectorSettings:
         log_gamma: logarithm of the tone curve's exponent.
         sigmoid: steepness of the tone curve's middle against its ends.
         tone_slope: logarithm of the tone curve's slope in each of six sections.
-        eight_bits: share of pictures with 256 greys; the others have 4096.
+        few_greys: share of pictures that were processed to 256 greys, others to 4096; files of 16 bits hold either.
     """
 
     kilovolts: Distribution = Uniform(50.0, 56.0)
@@ -244,7 +244,7 @@ class DetectorSettings:
     log_gamma: Distribution = Normal(-0.07, 0.1)
     sigmoid: Distribution = Uniform(0.5, 1.5)
     tone_slope: Distribution = Normal(0.0, 0.1)
-    eight_bits: float = 1.0
+    few_greys: float = 1.0
 
 
 @dataclass(frozen=True)

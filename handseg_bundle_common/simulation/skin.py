@@ -15,14 +15,14 @@ from handseg_bundle_common.simulation.projection import Beam
 
 # Half widths and half depths in millimetres of an average adult at the middle of the metacarpal, its head, the middle
 # of the proximal phalanx, its joint and so on to the pulp; breadths of the joints after Greiner, Hand Anthropometry of
-# US Army Personnel (1991).
+# US Army Personnel (1991), depths fitted to the greys beside bones in reference/intensity.csv.
 _FINGER_WIDTHS = np.array([12.0, 12.0, 9.9, 9.7, 8.7, 8.3, 7.2])
 _FINGER_DEPTHS = np.array([6.0, 8.8, 6.7, 7.1, 6.4, 6.3, 5.5])
 _THUMB_WIDTHS = np.array([14.0, 12.5, 10.6, 10.6, 8.6])
 _THUMB_DEPTHS = np.array([10.0, 8.6, 5.3, 5.2, 4.2])
 _RAY_FACTORS = (1.0, 0.97, 1.0, 0.92, 0.76)
 # Places of the trunk's stations in millimetres proximal to the ends of radius and ulna, half depths there and, towards
-# the thumb and the little finger, distances of the skin from the bones.
+# the thumb and the little finger, distances of the skin from the bones; depths fitted likewise.
 _FOREARM_STATIONS = (240.0, 130.0, 80.0, 45.0, 20.0, 2.0)
 _TRUNK_DEPTHS = np.array([37.0, 28.0, 23.0, 20.0, 18.3, 17.6, 17.0, 16.2, 13.2, 11.2, 7.8, 0.5])
 _TRUNK_MARGINS = np.array(
@@ -30,8 +30,10 @@ _TRUNK_MARGINS = np.array(
 )
 # Past the heads the palm narrows to these shares.
 _TRUNK_END = (0.9, 0.75)
-_FOREARM, _METACARPALS = ("Radius", "Ulna"), ("finger-7", "finger-11", "finger-15", "finger-19")
-_CARPUS = tuple(bone.name for bone in BONES if bone.group is Group.CARPALS)
+_FOREARM, _METACARPALS, _CARPUS = (
+    tuple(bone.name for bone in BONES if bone.group is group and bone.name != "finger-3")
+    for group in (Group.FOREARM, Group.METACARPALS, Group.CARPALS)
+)
 # The skin lies at least this far from every bone to the side, above and below.
 _LEAST_MARGIN_MM = 1.8
 # The trunk bends at the wrist over this standard deviation, so that cross-sections do not meet.

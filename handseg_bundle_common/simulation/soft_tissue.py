@@ -46,32 +46,9 @@ class SoftTissue:
 
 @dataclass(frozen=True)
 class Build:
-    """Drawn soft tissue of one person.
+    """Drawn soft tissue of one person: one value of each distribution of `TissueSettings`.
 
-    Attributes:
-        width: factor on the half widths of the fingers.
-        palm: factor on the tissue beside the bones of palm, wrist and forearm.
-        depth: factor on all half depths.
-        flatness: exponent of the cross-sections; 2 is an ellipse.
-        joint: share by which fingers are wider at their joints.
-        pulp_mm: distance from the tips of the bones to the skin.
-        skin_mm: thickness of the skin.
-        fat_mm: thickness of the fat under the skin.
-        fat_water: water that attenuates like fat.
-        muscle_water: water that attenuates like muscle.
-        web: place of the web folds along the proximal phalanges.
-        web_sag: depth of the web folds as a share of their span.
-        thumb_web: place along the second metacarpal where the fold between thumb and index finger ends.
-        thenar_mm: thickness that the muscles of the thumb add.
-        thenar_reach: share of the thumb's web that these muscles fill.
-        thenar_edge: exponent of their border; a low one is a clear edge.
-        hypothenar_mm: thickness that the muscles of the little finger add.
-        interosseous_mm: water that the muscles between the metacarpals add, negative where they waste.
-        crease_mm: depth of creases of the skin.
-        nail_mm: thickness of the nails, 0 where they do not show.
-        vessel_mm: strength of vessels and tendons.
-        streaks: standard deviation of the fat planes between muscles against all water.
-        mottling: standard deviation of the smooth irregularity against all water.
+    Width, palm and depth are the factors themselves, and the nails' thickness is 0 where they do not show.
     """
 
     width: float
