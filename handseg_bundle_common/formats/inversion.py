@@ -27,8 +27,8 @@ _SHARE = 0.25
 # than this share of the contrast (smooth ramps), or with hardly more detail here than there (noise).
 _INSIDE, _CONTRAST, _DETAIL, _UNEVENNESS = 0.02, 0.02, 0.003, 1.6
 # Cliff's delta below which bone is dark: true of no upright hand as it was exposed and of 1 in 1000 after cropping,
-# shutters, markers and gamma of 0.5 to 2; missed by no inverted hand as it was exposed and by 3 in 100 of the others
-# (240 simulated hands and a real one).
+# shutters, markers and gamma of 0.5 to 2; missed by no inverted hand as it was exposed and by 5 in 100 of the others
+# (60 simulated hands and a real one).
 _CLEAR = -0.35
 
 

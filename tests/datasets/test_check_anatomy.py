@@ -86,11 +86,13 @@ def test_exchanged_bones_are_both_named(
 
 
 @pytest.mark.parametrize("number", HANDS)
-def test_every_exchange_within_the_wrist_is_told_but_one(hands: list[tuple[Side, Centroids]], number: int) -> None:
+def test_every_exchange_within_the_wrist_is_told_but_at_most_one(
+    hands: list[tuple[Side, Centroids]], number: int
+) -> None:
     _, centroids = hands[number]
     pairs = set(combinations([bone.name for bone in bones_of(Group.CARPALS)], 2))
     told = {pair for pair in pairs if {fault.bone for fault in order_faults(exchanged(centroids, pair))} == set(pair)}
-    assert pairs - told == {("Triquetrum", "Pisiform")}
+    assert pairs - told <= {("Triquetrum", "Pisiform")}, "these lie over each other"
 
 
 def test_bones_beyond_one_exchange_are_named_as_they_lie(hands: list[tuple[Side, Centroids]]) -> None:
