@@ -86,9 +86,7 @@ def test_exchanged_bones_are_both_named(
 
 
 @pytest.mark.parametrize("number", HANDS)
-def test_every_exchange_within_the_wrist_is_told_but_at_most_one(
-    hands: list[tuple[Side, Centroids]], number: int
-) -> None:
+def test_all_exchanges_within_the_wrist_but_one_are_told(hands: list[tuple[Side, Centroids]], number: int) -> None:
     _, centroids = hands[number]
     pairs = set(combinations([bone.name for bone in bones_of(Group.CARPALS)], 2))
     told = {pair for pair in pairs if {fault.bone for fault in order_faults(exchanged(centroids, pair))} == set(pair)}

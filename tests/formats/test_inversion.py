@@ -110,7 +110,7 @@ def test_inverted_hand_is_recognised(hand: np.ndarray, cover: str) -> None:
 def test_inverted_hands_are_mostly_recognised_when_they_were_changed(sample_data: Path, content: str) -> None:
     hands = [read(path) for path in sorted(sample_data.glob("DCM/*/*.png"))]
     found = [judge(COVER[cover](1 - CONTENT[content](hand))) for hand in hands for cover in INVERTED_COVER]
-    assert np.mean(found) >= 0.85
+    assert np.mean(found) >= 0.8
 
 
 def test_scale_of_the_file_counts_not_its_levels(hand: np.ndarray) -> None:
