@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +19,18 @@ _TOLERANCE = 0.1
 # Greatest share of a phalanx's outline that one of another finger covers.
 _CROSSING = 0.05
 
-_FINGER = {channel: ray for ray, chain in enumerate(RAYS) for channel in chain[1:]}
+_PAIRS = np.triu(np.ones((NUM_BONES, NUM_BONES), bool), 1)
+# Phalanges of different fingers.
+_FINGER = np.full(NUM_BONES, -1)
+for _ray, _chain in enumerate(RAYS):
+    _FINGER[list(_chain[1:])] = _ray
+_TWO_FINGERS = (_FINGER[:, None] != _FINGER) & (_FINGER[:, None] >= 0) & (_FINGER >= 0)
 
 
 def worst_clash(hand: HandModel) -> float:
     """Return how far a posed hand is from what hands can take: above 1 where bones share too much or fingers cross."""
-    volumes, areas = common_parts(hand)
-    inside = volumes / np.minimum.outer(volumes.diagonal(), volumes.diagonal()) / _TOLERANCE
-    covered = areas / np.minimum.outer(areas.diagonal(), areas.diagonal()) / _CROSSING
-    pairs = list(combinations(range(NUM_BONES), 2))
-    crossing = [(a, b) for a, b in pairs if {a, b} <= _FINGER.keys() and _FINGER[a] != _FINGER[b]]
-    return float(max(*(inside[pair] for pair in pairs), *(covered[pair] for pair in crossing)))
+    inside, covered = (common / np.minimum.outer(*[common.diagonal()] * 2) for common in common_parts(hand))
+    return float(max(inside[_PAIRS].max() / _TOLERANCE, covered[_TWO_FINGERS].max() / _CROSSING))
 
 
 def common_parts(hand: HandModel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -122,7 +122,7 @@ SHIFTED = Settings(
     ),
     # Dense spongy bone in a coarse network of cells under a thick and uneven cortex: bones of marble.
     bone=BoneSettings(
-        spongy=Uniform(0.38, 0.44),
+        spongy=Uniform(0.46, 0.52),
         osteopenia=0.0,
         loss=Uniform(0.0, 0.05),
         end_cortex=Uniform(1.05, 1.25),

@@ -140,16 +140,15 @@ def simulate_hand(
 def _pose(hand: HandModel, exposure: np.random.Generator, settings: PoseSettings) -> tuple[Pose, HandModel]:
     """Draw poses until this hand can take one, or return the least impossible; the wrist's tilt is drawn only once."""
     deviation = draw_deviation(exposure, settings)
-    best, least = None, np.inf
+    least = np.inf
     for _ in range(_TRIES):
         pose = draw_pose(exposure, settings, deviation)
         posed = apply_pose(hand, pose)
         clash = worst_clash(posed)
-        if best is None or clash < least:
+        if clash < least:
             best, least = (pose, posed), clash
         if least <= 1:
             break
-    assert best is not None  # noqa: S101 - narrows the type
     return best
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.simulation.attenuation import draw_bone_tissue
 from handseg_bundle_common.simulation.distributions import LogUniform, Normal, Uniform
 from handseg_bundle_common.simulation.presets import DATASET, PRESETS, SHIFTED, WILD, preset
 from handseg_bundle_common.simulation.settings import Settings
@@ -84,3 +85,19 @@ def test_presets_have_their_names_and_others_are_refused():
     assert [preset(name) for name in ("dataset", "wild", "shifted")] == [DATASET, WILD, SHIFTED]
     with pytest.raises(HandsegInputError, match="'calm' is unknown; choose one of dataset, wild, shifted"):
         preset("calm")
+
+
+def test_the_bone_of_the_benchmark_lies_outside_that_of_training_when_bone_loss_counts():
+    """Osteopenia lowers what the ranges say, so that the drawn bone is compared: spongy bone and cortex at joints."""
+
+    def drawn(settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+        generator = np.random.default_rng(0)
+        people = [
+            (draw_bone_tissue(generator, settings.bone), settings.shape.cortex.draw(generator)) for _ in range(400)
+        ]
+        spongy = np.array([tissue.spongy for tissue, _ in people])
+        return spongy, np.array([depth * tissue.cortex.factor * tissue.cortex.end for tissue, depth in people])
+
+    shifted, trained = drawn(SHIFTED), [drawn(settings) for settings in (DATASET, WILD)]
+    for value, others in zip(shifted, zip(*trained, strict=True), strict=True):
+        assert value.min() > max(other.max() for other in others)
