@@ -11,12 +11,12 @@ from torch.nn import functional as F  # noqa: N812  the name that PyTorch's own 
 
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.weights import load_state_dict_file
+from handseg_bundle_common.networks.inputs import fit_input
+from handseg_bundle_common.networks.pretrained import load_encoder
 
 # EfficientNet's epsilon with PyTorch's usual momentum: the paper's 0.01 is for hundreds of epochs on ImageNet, and
 # leaves running statistics behind the weights when a network is trained from scratch for a few thousand steps.
 _NORM = ("batch", {"eps": 1e-3, "momentum": 0.1})
-_MIN_PRETRAINED = 0.95
 
 
 class PointwiseConv(nn.Conv2d):
@@ -112,7 +112,7 @@ class EffiSegNet(nn.Module):
         self.in_channels = in_channels
         self.encoder = _encoder(model_name, in_channels, drop_connect_rate)
         if pretrained_path is not None:
-            _load_encoder(self.encoder, pretrained_path)
+            load_encoder(self.encoder, pretrained_path, stem="_conv_stem.weight", published_name=_published_name)
         self.levels = nn.ModuleList(_level(width, decoder_channels) for width in _feature_widths(self.encoder))
         self.norm = nn.BatchNorm2d(decoder_channels)
         self.ghost1 = GhostModule(decoder_channels, decoder_channels, scale=2)
@@ -124,12 +124,7 @@ class EffiSegNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Map images (N, in_channels or 1, H, W) to logits (N, out_channels, H, W); a grey image feeds all channels."""
         height, width = image.shape[-2], image.shape[-1]
-        if image.shape[1] == 1 and self.in_channels > 1:
-            image = image.expand(-1, self.in_channels, -1, -1)
-        below, right = -height % self.stride, -width % self.stride
-        if below + right > 0:
-            image = F.pad(image, [0, right, 0, below], mode="replicate")
-        features = self.encoder(image)
+        features = self.encoder(fit_input(image, self.in_channels, self.stride))
         maps = [level(features[k]) for k, level in enumerate(self.levels)]
         total = maps[-1]
         for k in range(len(maps) - 2, -1, -1):
@@ -180,33 +175,6 @@ def _level(in_channels: int, out_channels: int) -> nn.Sequential:
     )
 
 
-def _load_encoder(encoder: EfficientNetBNFeatures, path: str) -> None:
-    """Load EfficientNet weights, the first convolution adapted to the number of input channels."""
-    source = load_state_dict_file(path)
-    target = encoder.state_dict()
-    loaded = {}
-    for name, tensor in target.items():
-        # MONAI nests blocks in stacks, `_blocks.1.2._bn0`; EfficientNet-PyTorch only counts them, `_blocks.2._bn0`.
-        flat_name = re.sub(r"^_blocks\.\d+\.(\d+\.)", r"_blocks.\1", name)
-        weight = source.get(name, source.get(flat_name))
-        if weight is not None and name == "_conv_stem.weight" and weight.ndim == 4:
-            weight = _adapt_stem(weight, tensor.shape[1])
-        if weight is not None and weight.shape == tensor.shape:
-            loaded[name] = weight
-    # Counters of batches are no weights, and old files lack them.
-    wanted = [name for name in target if not name.endswith("num_batches_tracked")]
-    fitting = sum(name in loaded for name in wanted)
-    if fitting < _MIN_PRETRAINED * len(wanted):
-        problem = f"fits only {fitting} of the encoder's {len(wanted)} tensors"
-        raise HandsegInputError(path, problem, "give weights of the same EfficientNet as model_name says")
-    encoder.load_state_dict(loaded, strict=False)
-
-
-def _adapt_stem(weight: Tensor, channels: int) -> Tensor:
-    """Spread the first convolution over another number of channels, so that a grey image gives the same features.
-
-    A grey image is one whose red, green and blue are equal, so a single channel takes the sum of the three kernels.
-    """
-    if weight.shape[1] == channels:
-        return weight
-    return weight.sum(dim=1, keepdim=True).repeat(1, channels, 1, 1) / channels
+def _published_name(name: str) -> str:
+    """Return a tensor's name in EfficientNet-PyTorch, which counts blocks through where MONAI nests them in stacks."""
+    return re.sub(r"^_blocks\.\d+\.(\d+\.)", r"_blocks.\1", name)

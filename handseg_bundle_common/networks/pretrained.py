@@ -1,0 +1,52 @@
+"""Published weights into an encoder: other names, other numbers of channels; what does not fit is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.weights import load_state_dict_file
+
+_MIN_SHARE = 0.95
+
+
+def load_encoder(encoder: nn.Module, path: str, *, stem: str, published_name: Callable[[str], str]) -> None:
+    """Load weights of a classifier of colour images into an encoder.
+
+    Args:
+        encoder: receives the weights.
+        path: file with a state dictionary.
+        stem: name of the first convolution's weight in the encoder; it is adapted to the number of input channels.
+        published_name: gives the name in the file of a tensor of the encoder; the encoder's own name is tried first.
+
+    Raises:
+        HandsegInputError: the file cannot be read or fits less than 95 % of the encoder's tensors.
+    """
+    source = load_state_dict_file(path)
+    target = encoder.state_dict()
+    loaded = {}
+    for name, tensor in target.items():
+        weight = source.get(name, source.get(published_name(name)))
+        if weight is not None and name == stem and weight.ndim == 4:
+            weight = _adapt_stem(weight, tensor.shape[1])
+        if weight is not None and weight.shape == tensor.shape:
+            loaded[name] = weight
+    # Counters of batches are no weights, and old files lack them.
+    wanted = [name for name in target if not name.endswith("num_batches_tracked")]
+    fitting = sum(name in loaded for name in wanted)
+    if fitting < _MIN_SHARE * len(wanted):
+        problem = f"fits only {fitting} of the encoder's {len(wanted)} tensors"
+        raise HandsegInputError(path, problem, "give weights of the same encoder as model_name says")
+    encoder.load_state_dict(loaded, strict=False)
+
+
+def _adapt_stem(weight: Tensor, channels: int) -> Tensor:
+    """Spread the first convolution over another number of channels, so that a grey image gives the same features.
+
+    A grey image is one whose red, green and blue are equal, so a single channel takes the sum of the three kernels.
+    """
+    if weight.shape[1] == channels:
+        return weight
+    return weight.sum(dim=1, keepdim=True).repeat(1, channels, 1, 1) / channels
