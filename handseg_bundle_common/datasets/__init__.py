@@ -2,6 +2,7 @@
 
 from handseg_bundle_common.datasets.check import check_data
 from handseg_bundle_common.datasets.check_faults import Fault, FaultKind, Severity, fault_table, faults_to_json
+from handseg_bundle_common.datasets.extra import with_extra_data
 from handseg_bundle_common.datasets.fingerprint import data_fingerprint
 from handseg_bundle_common.datasets.folds import (
     DEFAULT_NUM_FOLDS,
@@ -36,6 +37,7 @@ __all__ = [
     "read_folds",
     "sample_dir",
     "sample_folds",
+    "with_extra_data",
     "wrist_angle",
     "wrist_stratum",
     "write_folds",

@@ -7,6 +7,8 @@ import json
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import cycle, islice
 from math import ceil
 from os import PathLike
 from pathlib import Path
@@ -18,15 +20,17 @@ from monai.data import Dataset
 from monai.transforms import Compose, Randomizable
 from torch.utils.data import Sampler
 
+from handseg_bundle_common.datasets.sampling_weights import SAMPLING_WEIGHT, Turns, sampling_weight
 from handseg_bundle_common.errors import HandsegInputError
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One random window: an item of the data in one epoch."""
+    """One random window: an item of the data in one epoch; `repeat` counts its earlier windows of that epoch."""
 
     epoch: int
     index: int
+    repeat: int = 0
 
 
 def derive_seed(seed: int, *stream: int) -> int:
@@ -73,6 +77,9 @@ class SeededBatchSampler(Sampler[list[Draw]]):
     W processes with batches of B see the windows of one process with batches of B and W accumulation steps: step by
     step, process r takes batch r of W. Their last batches are filled up with the first windows of the epoch.
 
+    An item with a `sampling_weight` is dealt so many times an epoch on average, see `Turns`. Epochs may then differ by
+    a few windows, but never in their number of batches: a last one that stays empty gets the epoch's first window.
+
     Args:
         dataset: the data. The items that it holds as `data`, if any, must be the same when a training continues.
         batch_size: windows in a batch of one process.
@@ -80,6 +87,9 @@ class SeededBatchSampler(Sampler[list[Draw]]):
         shuffle: draw a new order every epoch; otherwise the order is that of the data.
         num_replicas: number of processes; that of `torch.distributed` by default.
         rank: number of this process, likewise.
+
+    Raises:
+        HandsegInputError: the batch size or a sampling weight is not positive, or an epoch may have no window at all.
     """
 
     def __init__(
@@ -95,7 +105,9 @@ class SeededBatchSampler(Sampler[list[Draw]]):
         if batch_size < 1:
             raise HandsegInputError("batch_size", f"{batch_size} is no size", "choose 1 or more")
         self.num_items = len(dataset)
-        self.data_digest = _digest(getattr(dataset, "data", ()))
+        items = getattr(dataset, "data", ())
+        self.data_digest = _digest(items)
+        self.turns = _turns(items, self.num_items, seed)
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
@@ -109,24 +121,27 @@ class SeededBatchSampler(Sampler[list[Draw]]):
 
     def __len__(self) -> int:
         """Return the number of batches of one process in an epoch."""
-        return ceil(self.num_items / (self.batch_size * self.num_replicas))
+        return ceil(self.turns.most / (self.batch_size * self.num_replicas))
 
     def __iter__(self) -> Iterator[list[Draw]]:
         """Deal the batches of this process."""
-        order = self._order()
+        draws = self._draws()
         for step in range(len(self)):
             start = (step * self.num_replicas + self.rank) * self.batch_size
-            yield [Draw(self.epoch, int(index)) for index in order[start : start + self.batch_size]]
+            yield draws[start : start + self.batch_size]
 
-    def _order(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Return the indices of all processes in an epoch, padded to full batches if there are several."""
+    def _draws(self) -> list[Draw]:
+        """Return the windows of all processes in an epoch, padded to full batches if there are several."""
+        counts = self.turns.counts(self.epoch).tolist()
+        draws = [Draw(self.epoch, index, repeat) for index, count in enumerate(counts) for repeat in range(count)]
         if self.shuffle:
-            order = np.random.default_rng(derive_seed(self.seed, self.epoch)).permutation(self.num_items)
-        else:
-            order = np.arange(self.num_items)
+            order = np.random.default_rng(derive_seed(self.seed, self.epoch)).permutation(len(draws))
+            draws = [draws[place] for place in order]
         if self.num_replicas == 1:
-            return order
-        return np.resize(order, len(self) * self.batch_size * self.num_replicas)
+            size = max(len(draws), (len(self) - 1) * self.batch_size + 1)
+        else:
+            size = len(self) * self.batch_size * self.num_replicas
+        return list(islice(cycle(draws), size))
 
     def state_dict(self) -> dict[str, int | str]:
         """Return what must be the same when a training continues."""
@@ -149,9 +164,24 @@ class SeededBatchSampler(Sampler[list[Draw]]):
         self.epoch = state_dict["epoch"]
 
 
+def _turns(items: Sequence[Any], num_items: int, seed: int) -> Turns:
+    """Return the turns of a data set's items, in an order that the seed draws; without items all have weight 1."""
+    weights = [sampling_weight(item) for item in items] or [Fraction(1)] * num_items
+    turns = Turns(weights, np.random.default_rng(derive_seed(seed)))
+    if weights and not turns.fewest:
+        raise HandsegInputError(SAMPLING_WEIGHT, "epochs may have no window at all", "give the images more weight")
+    return turns
+
+
 def _digest(items: Sequence[Any]) -> str:
-    """Return a digest of the patients and file names of items in their order, wherever the files lie."""
-    return hashlib.sha256(json.dumps([_names(item) for item in items]).encode()).hexdigest()[:12]
+    """Return a digest of the patients, file names and weights of items in their order, wherever the files lie."""
+    return hashlib.sha256(json.dumps([_names(item) + _weights(item) for item in items]).encode()).hexdigest()[:12]
+
+
+def _weights(item: Any) -> list[str]:
+    """Return the sampling weight unless it is 1, so that data without weights keeps its digest."""
+    weight = sampling_weight(item)
+    return [] if weight == 1 else [str(weight)]
 
 
 def _names(item: Any) -> list[str]:
@@ -185,7 +215,8 @@ class SeededDataset(Dataset):
         if isinstance(index, (slice, Sequence)):
             return super().__getitem__(index)
         draw = index if isinstance(index, Draw) else Draw(0, range(len(self))[index])
-        self._random_state.seed(derive_seed(self.seed, draw.epoch, draw.index))
+        stream = (draw.epoch, draw.index, draw.repeat)
+        self._random_state.seed(derive_seed(self.seed, *(stream if draw.repeat else stream[:2])))
         _draw_from(self.transform, self._random_state)
         return self._transform(draw.index)
 

@@ -87,21 +87,15 @@ class SharedBuffers:
     """Give every process the first one's buffers, such as normalisation statistics, before a validation.
 
     `DistributedDataParallel` does so before each training step only, and the processes differ after the last.
-
-    Args:
-        network: the network that is validated.
     """
 
-    def __init__(self, network: torch.nn.Module) -> None:
-        self.network = network
-
     def attach(self, evaluator: Engine) -> None:
-        """Share on the start of every validation."""
+        """Share those of the evaluator's network, whichever it has at the start of a validation."""
         evaluator.add_event_handler(Events.STARTED, self._share)
 
-    def _share(self) -> None:
+    def _share(self, evaluator: Engine) -> None:
         if idist.get_world_size() > 1:
-            for buffer in self.network.buffers():
+            for buffer in evaluator.network.buffers():
                 distributed.broadcast(buffer, src=0)
 
 

@@ -37,7 +37,7 @@ def top_level_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the hyper-parameters of a bundle: the plain values at the top of its configuration.
 
     Expressions (`$`), references (`@`), components, macros (`%`) and `resume` are left out, which is true for a part
-    of a training only; the bundle's version is added.
+    of a training only; the names of the recipe are joined, and the bundle's version is added.
     """
     plain = {
         key: value
@@ -45,6 +45,8 @@ def top_level_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, (bool, int, float)) or (isinstance(value, str) and not value.startswith(("$", "@", "%")))
     }
     plain.pop("resume", None)
+    if isinstance(config.get("recipe"), list):
+        plain["recipe"] = "+".join(config["recipe"])
     version = config.get("_meta_", {}).get("version")
     return plain if version is None else {**plain, "bundle_version": version}
 

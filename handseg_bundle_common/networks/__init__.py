@@ -1,5 +1,6 @@
 """Segmentation networks: images in, logits of one channel a bone out."""
 
 from handseg_bundle_common.networks.effisegnet import EffiSegNet
+from handseg_bundle_common.networks.unetplusplus import UNetPlusPlus
 
-__all__ = ["EffiSegNet"]
+__all__ = ["EffiSegNet", "UNetPlusPlus"]

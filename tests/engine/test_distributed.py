@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import sys
 
 import pytest
@@ -30,35 +28,11 @@ from handseg_bundle_common.engine import (
     validation_sampler,
 )
 from handseg_bundle_common.engine.distributed import is_main_process, on_main_process
-from handseg_bundle_common.errors import HandsegInputError, explain_input_errors
+from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.metrics import BoneDice
 
 IMAGES = 5
 NAMES = [f"hand{number}.png" for number in range(IMAGES)]
-
-
-def _process(rank, function, folder, arguments):
-    torch.set_num_threads(1)
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-    explain_input_errors()
-    join_processes("gloo")
-    torch.save(function(*arguments), folder / f"{rank}.pt")
-    distributed.destroy_process_group()
-
-
-@pytest.fixture
-def on_two_processes(tmp_path, monkeypatch):
-    """Run a function on two forked processes, with what torchrun tells them, and return what each returns."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": server.getsockname()[1]}
-    for name, value in (address | {"WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}).items():
-        monkeypatch.setenv(name, str(value))
-
-    def run(function, *arguments):
-        multiprocessing.start_processes(_process, (function, tmp_path, arguments), nprocs=2, start_method="fork")
-        return [torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in range(2)]
-
-    return run
 
 
 def _hands():
@@ -134,11 +108,11 @@ def test_all_processes_have_one_run_name(on_two_processes):
 
 
 def _share_buffers():
-    network = torch.nn.BatchNorm2d(2)
+    evaluator = Engine(lambda *_: None)
+    SharedBuffers().attach(evaluator)
+    evaluator.network = network = torch.nn.BatchNorm2d(2)
     network.running_mean += distributed.get_rank()
     network.num_batches_tracked += distributed.get_rank()
-    evaluator = Engine(lambda *_: None)
-    SharedBuffers(network).attach(evaluator)
     evaluator.run([0])
     return {name: buffer.tolist() for name, buffer in network.named_buffers()}
 

@@ -153,6 +153,7 @@ def test_parameters_are_the_plain_values_at_the_top_of_a_configuration():
     config = {
         "learning_rate": 0.1,
         "model_name": "efficientnet-b0",
+        "recipe": ["effisegnet", "swa"],
         "resume": False,
         "device": "$torch.device('cpu')",
         "dataset_dir": "@data_dir",
@@ -162,6 +163,7 @@ def test_parameters_are_the_plain_values_at_the_top_of_a_configuration():
     assert top_level_parameters(config) == {
         "learning_rate": 0.1,
         "model_name": "efficientnet-b0",
+        "recipe": "effisegnet+swa",
         "bundle_version": "1.2.3",
     }
 

@@ -1,0 +1,287 @@
+"""The files that are laid over train.json: alike in all bundles, free to combine, and each combination trains."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from itertools import combinations
+from pathlib import Path
+
+import cv2
+import pytest
+from monai.bundle import ConfigParser
+from torch.optim.lr_scheduler import CosineAnnealingLR, SequentialLR
+from torch.optim.swa_utils import SWALR
+
+from handseg_bundle_common.datasets import data_list
+from handseg_bundle_common.engine import ExponentialMovingAverage, LossSchedule, WeightAveraging
+from handseg_bundle_common.errors import input_error_message
+from handseg_bundle_common.losses import DiceBCELoss, DiceFocalLoss, FocalTverskyLoss, TverskyLoss
+from handseg_bundle_common.weights import save_weights
+
+# Of these, a recipe takes one.
+LOSSES = {
+    "dice_focal": DiceFocalLoss,
+    "tversky": TverskyLoss,
+    "focal_tversky": FocalTverskyLoss,
+    "loss_schedule": DiceBCELoss,
+}
+COMBINABLE = ["finetune", "sliding_window", "extra_data", "swa", "ema"]
+OTHERS = ["reference", "evaluate", "multi_gpu_train", "no_tracking"]
+COMPLETE = ["train", "inference", "metadata"]
+
+# The members of the reference system, as docs/recipes.md names them.
+MEMBERS = {
+    "swin-finetuned": ("swin_unetr", ["finetune", "sliding_window", "swa"]),
+    "swin": ("swin_unetr", ["sliding_window", "swa"]),
+    "swin-tversky": ("swin_unetr", ["sliding_window", "swa", "tversky"]),
+    "segformer": ("segformer", ["extra_data"]),
+    "hrnet": ("unetplusplus", ["focal_tversky"]),
+}
+
+# Six hands train, or ten windows with two further hands of weight two: two steps an epoch.
+SMALL = {"batch_size": 5, "max_epochs": 2}
+SMALL_WINDOWS = {"image_size": 96, "window_size": 64}
+
+
+def read_json(path: Path):
+    return json.loads(path.read_text())
+
+
+def files_of(overlays):
+    return ["train.json", *(f"{name}.json" for name in overlays), "no_tracking.json"]
+
+
+@pytest.fixture(scope="module")
+def other_hands(sample_data, tmp_path_factory):
+    """Both hands of a further patient: those of one of the sample, with another corner."""
+    folder = tmp_path_factory.mktemp("other")
+    source = data_list(sample_data)[0]["patient"]
+    for part in ("DCM", "outputs_json"):
+        shutil.copytree(sample_data / part / source, folder / part / "another")
+    for path in (folder / "DCM").rglob("*.png"):
+        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        picture[0, 0] = 255 - picture[0, 0]
+        cv2.imwrite(str(path), picture)
+    return folder
+
+
+@pytest.fixture
+def needed(small_networks, other_hands, tmp_path):
+    """A function that gives what overlays cannot do without: weights to start from, further data, small windows."""
+
+    def ids(bundle: Path, overlays: list[str]) -> dict[str, object]:
+        settings: dict[str, object] = {}
+        if "finetune" in overlays:
+            parser = ConfigParser(read_json(bundle / "configs" / "train.json"))
+            parser.update(small_networks[bundle.name])
+            save_weights(parser.get_parsed_content("network_def"), tmp_path / "initial.pt")
+            settings["initial_weights"] = str(tmp_path / "initial.pt")
+        if "extra_data" in overlays:
+            settings["extra_data"] = [{"data": str(other_hands), "weight": 2}]
+        if "sliding_window" in overlays:
+            settings |= SMALL_WINDOWS
+        return settings
+
+    return ids
+
+
+@pytest.fixture
+def train(run_bundle, folders, needed, tmp_path):
+    """A function that trains a recipe for two epochs of two steps, and returns its parser."""
+
+    def run(bundle: Path, overlays: list[str], **overrides: object) -> ConfigParser:
+        settings = SMALL | needed(bundle, overlays) | folders(tmp_path) | overrides
+        return run_bundle(bundle, files_of(overlays), **settings).parser
+
+    return run
+
+
+def ids_changed_by(bundle, overlay):
+    """Return the ids that an overlay replaces; what it appends to is not among them."""
+    return {name for name in read_json(bundle / "configs" / f"{overlay}.json") if not name.startswith("+")}
+
+
+class TestFiles:
+    """What the files themselves promise."""
+
+    def test_every_bundle_has_every_overlay_and_describes_it(self, bundle):
+        names = {path.stem for path in (bundle / "configs").glob("*.json")}
+        assert names == {*LOSSES, *COMBINABLE, *OTHERS, *COMPLETE}
+        readme = (bundle / "docs" / "README.md").read_text()
+        assert not [name for name in names if f"{name}.json" not in readme]
+
+    def test_overlays_are_the_same_in_all_bundles(self, bundle, repository):
+        """Only SwinUNETR, for which no weights have been published, has no `pretrained_path` to clear."""
+        for name in {*LOSSES, *COMBINABLE, *OTHERS} - {"reference"}:
+            here, there = (
+                read_json(folder / "configs" / f"{name}.json") for folder in (bundle, repository / "bundles/effisegnet")
+            )
+            if "pretrained_path" not in read_json(bundle / "configs" / "train.json"):
+                there.pop("pretrained_path", None)
+            assert here == there, name
+
+    def test_combinable_overlays_change_different_ids(self, bundle):
+        shared = {
+            (one, other): ids_changed_by(bundle, one) & ids_changed_by(bundle, other)
+            for one, other in (*combinations(COMBINABLE, 2), *((loss, name) for loss in LOSSES for name in COMBINABLE))
+        }
+        assert not {pair: ids for pair, ids in shared.items() if ids}
+
+    def test_overlays_replace_ids_of_train_and_add_only_what_they_use(self, bundle):
+        train = read_json(bundle / "configs" / "train.json")
+        for name in (*LOSSES, *COMBINABLE, "reference"):
+            text = (bundle / "configs" / f"{name}.json").read_text()
+            added = {key for key in json.loads(text) if key.lstrip("+").split("#")[0] not in train}
+            assert all(f"@{key}" in text for key in added), name
+
+    def test_train_files_differ_in_the_network_and_its_learning_rate(self, bundle, repository):
+        here, there = (
+            read_json(folder / "configs/train.json") for folder in (bundle, repository / "bundles/effisegnet")
+        )
+        settings = set(here["network_def"]) | set(there["network_def"])
+        own = {"network_def", "bundle_root", "recipe", "learning_rate", "image_size", *settings}
+        for document in (here, there):
+            for place in (document["best_weights"]["settings"], document["checkpoint"]["settings"]):
+                for name in settings:
+                    place.pop(name, None)
+            for name in own:
+                document.pop(name, None)
+        assert here == there
+
+
+class TestCombinations:
+    """Everything that combines, at once, with each of the losses and in either order."""
+
+    @pytest.mark.parametrize("loss", LOSSES)
+    def test_all_of_them_train_for_two_steps(self, bundle, train, loss, tmp_path):
+        overlays = [*COMBINABLE, loss]
+        reverse = list(LOSSES).index(loss) % 2 == 1
+        parser = train(bundle, overlays[::-1] if reverse else overlays)
+        trainer = parser.get_parsed_content("train#trainer")
+        assert (trainer.state.epoch, trainer.state.iteration) == (2, 4)
+        self.check_loss(parser, loss)
+        self.check_scheduler(parser)
+        self.check_sampler(parser)
+        self.check_handlers(parser)
+        self.check_windows(parser)
+        assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["checkpoint.pt", "model.pt", "swa.pt"]
+        assert set(parser.config["recipe"]) == {bundle.name, *overlays}
+
+    def check_loss(self, parser, name):
+        loss = parser.get_parsed_content("loss")
+        assert type(loss) is LOSSES[name]
+        if name == "loss_schedule":
+            assert loss.dice_weight == 5.0  # of the last epoch
+
+    def check_scheduler(self, parser):
+        scheduler = parser.get_parsed_content("lr_scheduler")
+        assert isinstance(scheduler, SequentialLR)
+        base, annealing = scheduler._schedulers
+        assert base is parser.get_parsed_content("schedule")
+        assert isinstance(annealing, SWALR)
+        assert scheduler._milestones == [2]  # two steps: after the first of two epochs
+
+    def check_sampler(self, parser):
+        sampler = parser.get_parsed_content("train#sampler")
+        assert len(sampler) == 2
+        assert sum(len(batch) for batch in sampler) == 6 + 2 * 2
+
+    def check_handlers(self, parser):
+        kinds = [type(handler) for handler in parser.get_parsed_content("train#handlers")]
+        assert [kinds.count(kind) for kind in (WeightAveraging, ExponentialMovingAverage, LossSchedule)] == [1, 1, 1]
+        ema = parser.get_parsed_content("ema").ema_model
+        assert parser.get_parsed_content("validate#evaluator").network is ema
+        assert parser.get_parsed_content("best_weights").network is ema
+        assert {"swa", "ema", "network", "optimizer", "lr_scheduler"} <= set(
+            parser.get_parsed_content("checkpoint").objects
+        )
+
+    def check_windows(self, parser):
+        assert tuple(parser.get_parsed_content("validate#inferer").roi_size) == (64, 64)
+        (cut, *_) = parser.get_parsed_content("train#preprocessing").transforms
+        assert (cut.image_size, cut.window_size, cut.small_bone_prob) == (96, 64, 0.25)
+
+
+class TestMembers:
+    """The five members of the reference system, small."""
+
+    @pytest.mark.parametrize("member", MEMBERS)
+    def test_each_trains(self, repository, train, member):
+        name, overlays = MEMBERS[member]
+        parser = train(repository / "bundles" / name, overlays)
+        losses = [LOSSES[overlay] for overlay in overlays if overlay in LOSSES]
+        assert type(parser.get_parsed_content("loss")) is (losses or [DiceBCELoss])[0]
+        kinds = {type(handler) for handler in parser.get_parsed_content("train#handlers")}
+        assert (WeightAveraging in kinds) == ("swa" in overlays)
+        assert isinstance(parser.get_parsed_content("lr_scheduler"), SequentialLR) == ("swa" in overlays)
+        assert parser.get_parsed_content("train#trainer").state.iteration >= 2
+
+    def test_the_documentation_names_them(self, repository):
+        page = (repository / "docs" / "recipes.md").read_text()
+        for member, (name, overlays) in MEMBERS.items():
+            (row,) = [line for line in page.splitlines() if line.startswith(f"| `{member}` ")]
+            assert f"`{name}`" in row
+            assert ", ".join(f"`{overlay}`" for overlay in overlays) in row
+
+
+class TestSwinReference:
+    """Feature size 72, recomputed activations, cosine to a tenth, averaged over the last twenty of sixty epochs."""
+
+    @pytest.fixture(scope="class")
+    def configs(self, repository):
+        return repository / "bundles" / "swin_unetr" / "configs"
+
+    def test_its_numbers(self, configs):
+        recipe = read_json(configs / "reference.json")
+        expected = {
+            "feature_size": 72,
+            "use_checkpoint": True,
+            "max_epochs": 60,
+            "batch_size": 4,
+            "accumulation_steps": 2,
+        }
+        expected |= {"learning_rate": 1e-3, "final_learning_rate": 1e-4, "weight_decay": 0.01}
+        expected |= {"swa_start": 40, "swa_anneal_epochs": 20}
+        assert {name: recipe[name] for name in expected} == expected
+
+    def test_it_averages_as_swa_does(self, configs):
+        """Whatever is not a number of the recipe stands in swa.json too, in the same words."""
+        recipe, swa = (read_json(configs / f"{name}.json") for name in ("reference", "swa"))
+        mechanism = {name for name in swa if not isinstance(swa[name], (int, float, str))} - {"+recipe"}
+        assert {"swa", "lr_scheduler", "+train#handlers"} <= mechanism
+        assert {name: recipe.get(name) for name in mechanism} == {name: swa[name] for name in mechanism}
+
+    def test_two_steps_of_it_at_a_small_size(self, train, configs):
+        settings = {"batch_size": 5, "max_epochs": 2, "swa_start": 1, "image_size": 64}
+        parser = train(configs.parent, ["reference"], **settings)
+        base, annealing = parser.get_parsed_content("lr_scheduler")._schedulers
+        assert isinstance(base, CosineAnnealingLR)
+        assert (base.eta_min, base.T_max) == (1e-4, 4)
+        assert isinstance(annealing, SWALR)
+
+    def test_with_swa_over_it_the_weights_are_averaged_once(self, train, configs):
+        updates = []
+
+        class Counted(WeightAveraging):
+            def _average(self, trainer):
+                updates.append(trainer.state.epoch)
+
+        settings = {"feature_size": 12, "max_epochs": 2, "image_size": 64, "swa#handler#_target_": Counted}
+        train(configs.parent, ["reference", "swa"], **settings)
+        assert updates == [1, 2]
+
+
+def test_fine_tuning_goes_before_or_after_the_reference(repository, needed):
+    """The reference's ImageNet weights are not asked for when others are given."""
+    for name in ("effisegnet", "segformer", "unetplusplus"):
+        configs = repository / "bundles" / name / "configs"
+        parser = ConfigParser()
+        parser.read_config([str(configs / f"{file}.json") for file in ("train", "reference", "finetune")])
+        assert parser.get_parsed_content("pretrained_path") is None
+
+
+def test_extra_data_has_to_be_named(repository, train):
+    with pytest.raises(Exception) as caught:
+        train(repository / "bundles" / "effisegnet", ["extra_data"], extra_data=[])
+    assert input_error_message(caught.value).startswith("extra_data: names no data; write ")
