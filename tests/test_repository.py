@@ -28,6 +28,7 @@ FLOORS = {
     "laterality": 2,
     "info": 2,
     "engine": 3,
+    "windows": 3,
     "simulation": 3,
     "inference": 5,
     "tracking": 5,
@@ -69,7 +70,7 @@ def test_modules_import_only_from_floors_below(repository):
 def test_every_requirement_has_a_tested_version(repository, settings):
     constraints = (repository / "constraints.txt").read_text().lower()
     pinned = set(re.findall(r"^([a-z0-9_.-]+)==", constraints, re.MULTILINE))
-    extras = "\n".join(settings["options.extras_require"][name] for name in ("simulate", "onnx", "dev"))
+    extras = "\n".join(settings["options.extras_require"][name] for name in ("simulate", "segformer", "onnx", "dev"))
     needed = re.findall(r"^([A-Za-z0-9_-]+)", settings["options"]["install_requires"] + extras, re.MULTILINE)
     assert needed
     assert {name.lower() for name in needed} <= pinned

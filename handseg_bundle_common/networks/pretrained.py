@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
@@ -22,7 +22,8 @@ def load_encoder(encoder: nn.Module, path: str, *, stem: str, published_name: Ca
         published_name: gives the name in the file of a tensor of the encoder; the encoder's own name is tried first.
 
     Raises:
-        HandsegInputError: the file cannot be read or fits less than 95 % of the encoder's tensors.
+        HandsegInputError: the file cannot be read, fits less than 95 % of the encoder's tensors, or is one of a deeper
+            encoder, less than 95 % of whose tensors are used.
     """
     source = load_state_dict_file(path)
     target = encoder.state_dict()
@@ -33,13 +34,29 @@ def load_encoder(encoder: nn.Module, path: str, *, stem: str, published_name: Ca
             weight = _adapt_stem(weight, tensor.shape[1])
         if weight is not None and weight.shape == tensor.shape:
             loaded[name] = weight
-    # Counters of batches are no weights, and old files lack them.
-    wanted = [name for name in target if not name.endswith("num_batches_tracked")]
+    wanted = [name for name in target if _is_weight(name)]
     fitting = sum(name in loaded for name in wanted)
     if fitting < _MIN_SHARE * len(wanted):
-        problem = f"fits only {fitting} of the encoder's {len(wanted)} tensors"
-        raise HandsegInputError(path, problem, "give weights of the same encoder as model_name says")
+        raise _misfit(path, f"fits only {fitting} of the encoder's {len(wanted)} tensors")
+    given = _encoder_tensors(source, {*target, *map(published_name, target)})
+    if len(wanted) < _MIN_SHARE * len(given):
+        raise _misfit(path, f"holds {len(given)} tensors of a deeper encoder than this one of {len(wanted)}")
     encoder.load_state_dict(loaded, strict=False)
+
+
+def _is_weight(name: str) -> bool:
+    """Tell weights from counters of batches, which old files lack."""
+    return not name.endswith("num_batches_tracked")
+
+
+def _encoder_tensors(source: Mapping[str, Tensor], known: set[str]) -> list[str]:
+    """Return the weights of a file in those parts that an encoder has, which a classifier's head is not."""
+    parts = {name.split(".")[0] for name in known}
+    return [name for name in source if _is_weight(name) and name.split(".")[0] in parts]
+
+
+def _misfit(path: str, problem: str) -> HandsegInputError:
+    return HandsegInputError(path, problem, "give weights of the same encoder as model_name says")
 
 
 def _adapt_stem(weight: Tensor, channels: int) -> Tensor:

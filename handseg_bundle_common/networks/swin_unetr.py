@@ -56,8 +56,6 @@ class SwinUNETR(nets.SwinUNETR):
             use_checkpoint=use_checkpoint,
             spatial_dims=2,
             use_v2=use_v2,
-            # Without gradients one fused operation replaces product, softmax and product: a tenth less time on a CPU.
-            use_flash_attention=True,
         )
         self.in_channels = in_channels
 

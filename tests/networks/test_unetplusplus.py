@@ -166,6 +166,12 @@ class TestPretrainedEncoder:
         encoder = UNetPlusPlus(3, model_name=SMALLEST, pretrained_path=published).encoder
         assert torch.equal(encoder.conv1.weight, classifier.conv1.weight)
 
+    def test_weights_of_a_deeper_encoder_are_refused_although_every_tensor_is_found(self, tmp_path):
+        """HRNet-w18 has the widths of w18-small-v2, and more blocks."""
+        torch.save(UNetPlusPlus(model_name="hrnet-w18").encoder.state_dict(), tmp_path / "w18.pth")
+        with pytest.raises(HandsegInputError, match=r"holds \d+ tensors of a deeper encoder than this one of \d+"):
+            UNetPlusPlus(model_name="hrnet-w18-small-v2", pretrained_path=str(tmp_path / "w18.pth"))
+
     def test_weights_of_another_encoder_are_refused_with_the_count(self, published):
         with pytest.raises(HandsegInputError, match=r"hrnet.pth: fits only \d+ of the encoder's 720 tensors"):
             UNetPlusPlus(pretrained_path=published)
