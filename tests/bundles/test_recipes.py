@@ -6,9 +6,11 @@ import json
 import shutil
 from itertools import combinations
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import pytest
+import torch
 from monai.bundle import ConfigParser
 from torch.optim.lr_scheduler import CosineAnnealingLR, SequentialLR
 from torch.optim.swa_utils import SWALR
@@ -220,13 +222,55 @@ class TestMembers:
     def test_the_documentation_names_them(self, repository):
         page = (repository / "docs" / "recipes.md").read_text()
         for member, (name, overlays) in MEMBERS.items():
-            (row,) = [line for line in page.splitlines() if line.startswith(f"| `{member}` ")]
-            assert f"`{name}`" in row
-            assert ", ".join(f"`{overlay}`" for overlay in overlays) in row
+            stack = ", ".join(f"`{overlay}`" for overlay in overlays)
+            assert f"| `{member}` | `{name}` | {stack} |" in page
+
+
+class TestReferences:
+    """The reference recipes in their full width, at a size that takes seconds; EffiSegNet's has a file of its own."""
+
+    # Millions, with twenty-nine classes; settings that hold the number of steps down to two.
+    PARAMETERS: ClassVar = {"effisegnet": 63.3, "swin_unetr": 56.5, "segformer": 84.6, "unetplusplus": 67.8}
+    TWO_STEPS: ClassVar = {"max_epochs": 1, "batch_size": 3, "accumulation_steps": 1, "image_size": 64, "swa_start": 0}
+
+    @staticmethod
+    def network_def(bundle, **overrides):
+        parser = ConfigParser()
+        parser.read_config([str(bundle / "configs" / f"{name}.json") for name in ("train", "reference")])
+        parser.update({"pretrained_path": None, **overrides} if "pretrained_path" in parser.config else overrides)
+        return parser.get_parsed_content("network_def")
+
+    def test_the_networks_have_the_size_of_the_reference(self, bundle):
+        # MONAI's SwinUNETR reads numbers from a tensor while it is built, which the meta device cannot.
+        with torch.device("cpu" if bundle.name == "swin_unetr" else "meta"):
+            network = self.network_def(bundle)
+        assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(
+            self.PARAMETERS[bundle.name], abs=0.05
+        )
+
+    @pytest.mark.parametrize("name", ["swin_unetr", "segformer", "unetplusplus"])
+    def test_two_steps_of_the_whole_network(self, repository, train, tmp_path, name):
+        bundle = repository / "bundles" / name
+        recipe = read_json(bundle / "configs" / "reference.json")
+        network = {id_: recipe[id_] for id_ in ("feature_size", "model_name") if id_ in recipe}
+        settings = self.TWO_STEPS | network | {"decoder_channels": None}
+        if "pretrained_path" in recipe:
+            torch.save(self.network_def(bundle).encoder.state_dict(), tmp_path / "imagenet.pth")
+            settings["pretrained_path"] = str(tmp_path / "imagenet.pth")
+        parser = train(bundle, ["reference"], **settings)
+        trained = parser.get_parsed_content("network")
+        assert sum(p.numel() for p in trained.parameters()) / 1e6 == pytest.approx(self.PARAMETERS[name], abs=0.05)
+        assert parser.get_parsed_content("train#trainer").state.iteration == 2
+
+    @pytest.mark.parametrize("name", ["effisegnet", "segformer", "unetplusplus"])
+    def test_imagenet_weights_have_to_be_named(self, repository, train, name):
+        with pytest.raises(Exception) as caught:
+            train(repository / "bundles" / name, ["reference"])
+        assert input_error_message(caught.value).startswith("--pretrained_path: is missing; name a file with ImageNet")
 
 
 class TestSwinReference:
-    """Feature size 72, recomputed activations, cosine to a tenth, averaged over the last twenty of sixty epochs."""
+    """Recomputed activations, cosine to a tenth, averaged over the last twenty of sixty epochs."""
 
     @pytest.fixture(scope="class")
     def configs(self, repository):
@@ -234,27 +278,20 @@ class TestSwinReference:
 
     def test_its_numbers(self, configs):
         recipe = read_json(configs / "reference.json")
-        expected = {
-            "feature_size": 72,
-            "use_checkpoint": True,
-            "max_epochs": 60,
-            "batch_size": 4,
-            "accumulation_steps": 2,
-        }
-        expected |= {"learning_rate": 1e-3, "final_learning_rate": 1e-4, "weight_decay": 0.01}
-        expected |= {"swa_start": 40, "swa_anneal_epochs": 20}
+        expected = {"feature_size": 72, "use_checkpoint": True, "max_epochs": 60, "batch_size": 4}
+        expected |= {"accumulation_steps": 2, "learning_rate": 1e-3, "final_learning_rate": 1e-4}
+        expected |= {"weight_decay": 0.01, "swa_start": 40, "swa_anneal_epochs": 20}
         assert {name: recipe[name] for name in expected} == expected
 
     def test_it_averages_as_swa_does(self, configs):
         """Whatever is not a number of the recipe stands in swa.json too, in the same words."""
         recipe, swa = (read_json(configs / f"{name}.json") for name in ("reference", "swa"))
-        mechanism = {name for name in swa if not isinstance(swa[name], (int, float, str))} - {"+recipe"}
+        mechanism = {name for name in swa if not isinstance(swa[name], int | float | str)} - {"+recipe"}
         assert {"swa", "lr_scheduler", "+train#handlers"} <= mechanism
         assert {name: recipe.get(name) for name in mechanism} == {name: swa[name] for name in mechanism}
 
-    def test_two_steps_of_it_at_a_small_size(self, train, configs):
-        settings = {"batch_size": 5, "max_epochs": 2, "swa_start": 1, "image_size": 64}
-        parser = train(configs.parent, ["reference"], **settings)
+    def test_its_schedule(self, train, configs):
+        parser = train(configs.parent, ["reference"], swa_start=1, image_size=64)
         base, annealing = parser.get_parsed_content("lr_scheduler")._schedulers
         assert isinstance(base, CosineAnnealingLR)
         assert (base.eta_min, base.T_max) == (1e-4, 4)
@@ -267,8 +304,7 @@ class TestSwinReference:
             def _average(self, trainer):
                 updates.append(trainer.state.epoch)
 
-        settings = {"feature_size": 12, "max_epochs": 2, "image_size": 64, "swa#handler#_target_": Counted}
-        train(configs.parent, ["reference", "swa"], **settings)
+        train(configs.parent, ["reference", "swa"], image_size=64, **{"swa#handler#_target_": Counted})
         assert updates == [1, 2]
 
 

@@ -1,4 +1,7 @@
-"""EffiSegNet against the published parameter counts, MONAI's own encoder and a textbook forward pass."""
+"""EffiSegNet against the published parameter counts, MONAI's own encoder and a textbook forward pass.
+
+`test_networks.py` has what all networks do.
+"""
 
 import pytest
 import torch
@@ -9,7 +12,6 @@ from torch.nn import functional as F  # noqa: N812
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.networks import EffiSegNet
-from handseg_bundle_common.weights import load_weights, save_weights
 
 # Parameters with 32 decoder channels and one class, the encoder with its classification head (without the last
 # linear layer); channels of the last features; channels of that head.
@@ -122,63 +124,9 @@ def test_training_is_the_textbook_one(network):
     assert all(gradient.abs().sum() > 0 for gradient in gradients.values())
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3])
-@pytest.mark.parametrize("size", [(1, 1), (33, 70), (64, 32)])
-def test_any_size_and_number_of_channels(channels, size):
-    network = EffiSegNet(in_channels=channels, out_channels=5, decoder_channels=8).eval()
-    assert network(torch.rand(2, channels, *size)).shape == (2, 5, *size)
-
-
-def test_a_grey_image_feeds_all_channels():
-    torch.manual_seed(0)
-    network = EffiSegNet(in_channels=3).eval()
-    grey = torch.rand(1, 1, 64, 64)
-    with torch.no_grad():
-        assert torch.equal(network(grey), network(grey.repeat(1, 3, 1, 1)))
-
-
-def test_padding_repeats_the_border(network):
-    image = torch.rand(1, 1, 50, 64)
-    padded = torch.cat([image, image[:, :, -1:].expand(-1, -1, 14, -1)], dim=2)
-    with torch.inference_mode():
-        network.eval()
-        torch.testing.assert_close(network(image), network(padded)[:, :, :50], rtol=0, atol=0)
-
-
 def test_drop_connect_rises_linearly_with_depth():
     blocks = [block for stack in EffiSegNet(drop_connect_rate=0.32).encoder._blocks for block in stack]
     assert [block.drop_connect_rate for block in blocks] == pytest.approx([0.02 * depth for depth in range(16)])
-
-
-def test_autocast_gives_finite_logits_near_those_of_single_precision(network):
-    image = torch.rand(2, 1, 64, 64)
-    network.eval()
-    with torch.inference_mode():
-        expected = network(image).sigmoid()
-        with torch.autocast("cpu", torch.bfloat16):
-            assert network(image).dtype == torch.bfloat16
-            torch.testing.assert_close(network(image).float().sigmoid(), expected, rtol=0, atol=0.05)
-
-
-def test_torchscript_gives_the_same_at_every_size(network):
-    scripted = torch.jit.script(network.eval())
-    with torch.inference_mode():
-        for size in ((64, 64), (50, 77)):
-            image = torch.rand(1, 1, *size)
-            torch.testing.assert_close(scripted(image), network(image), rtol=0, atol=1e-6)
-
-
-def test_weights_survive_the_disk(network, tmp_path):
-    save_weights(network, tmp_path / "model.pt")
-    other = load_weights(EffiSegNet(), tmp_path / "model.pt").eval()
-    image = torch.rand(1, 1, 64, 64)
-    assert torch.equal(network.eval()(image), other(image))
-
-
-def test_weights_of_other_classes_are_refused_by_their_number(tmp_path):
-    save_weights(EffiSegNet(out_channels=3), tmp_path / "model.pt")
-    with pytest.raises(HandsegInputError, match="predicts 3 classes instead of 29"):
-        load_weights(EffiSegNet(), tmp_path / "model.pt")
 
 
 @pytest.mark.parametrize(

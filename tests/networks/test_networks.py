@@ -16,10 +16,7 @@ from torch import Tensor, nn
 
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.networks.effisegnet import EffiSegNet
-from handseg_bundle_common.networks.segformer import SegFormer
-from handseg_bundle_common.networks.swin_unetr import SwinUNETR
-from handseg_bundle_common.networks.unetplusplus import UNetPlusPlus
+from handseg_bundle_common.networks import EffiSegNet, SegFormer, SwinUNETR, UNetPlusPlus
 from handseg_bundle_common.weights import load_weights, save_weights
 
 
@@ -109,10 +106,8 @@ class TestEveryNetwork:
         network = subject.build(in_channels=channels, out_channels=5).train(training)
         assert network(images(2, channels, *size)).shape == (2, 5, *size)
 
-    def test_predicts_all_bones_of_a_grey_image_by_default(self, subject):
-        with torch.device("meta"):
-            network = subject.network()
-            assert network(torch.empty(1, 1, 64, 96)).shape == (1, NUM_BONES, 64, 96)
+    def test_predicts_all_bones_of_a_grey_image_by_default(self, network):
+        assert logits_of(network, images(1, 1, 64, 96)).shape == (1, NUM_BONES, 64, 96)
 
     def test_a_grey_image_feeds_all_channels(self, subject):
         network = subject.build(in_channels=3).eval()
@@ -171,8 +166,7 @@ class TestEveryNetwork:
 
     def test_names_and_shapes_of_tensors_stay_as_they_were(self, subject, name):
         """Saved weights load by them. A change that is meant deletes the listing, and the test writes it anew."""
-        with torch.device("meta"):
-            present = listing(subject.network())
+        present = listing(subject.network())
         path = Path(__file__).parent / "state_dicts" / f"{name}.txt"
         if not path.exists():
             path.write_text("\n".join(present) + "\n")
@@ -182,34 +176,28 @@ class TestEveryNetwork:
         )
         assert not change, f"weights of {name} that were saved before no longer load:\n{change}"
 
-    @pytest.fixture(scope="class")
-    def program(self, network) -> torch.export.ExportedProgram:
-        """The network for images of one size, any number of them."""
-        # The example holds two images, because an axis of length one would stay fixed.
-        batch = torch.export.Dim("batch")
-        return torch.export.export(network, (images(2, 1, 64, 96),), dynamic_shapes=({0: batch},))
-
-    @pytest.mark.parametrize("batch", [1, 3])
-    def test_an_exported_program_survives_the_disk(self, network, program, batch, tmp_path):
-        torch.export.save(program, tmp_path / "model.pt2")
-        loaded = torch.export.load(tmp_path / "model.pt2").module()
-        image = images(batch, 1, 64, 96)
-        torch.testing.assert_close(logits_of(loaded, image), logits_of(network, image), rtol=0, atol=1e-5)
-
-    def test_onnx_gives_the_same_for_every_batch(self, network, program, tmp_path):
+    def test_an_exported_program_gives_the_same_for_every_batch_and_so_does_its_onnx(self, network, tmp_path):
         onnxruntime = pytest.importorskip("onnxruntime")
         pytest.importorskip("onnxscript")
-        torch.onnx.export(program, f=tmp_path / "model.onnx", dynamo=True, input_names=["image"], verbose=False)
+        # The example holds two images, because an axis of length one would stay fixed.
+        any_batch = ({0: torch.export.Dim("batch")},)
+        program = torch.export.export(network, (images(2, 1, 64, 96),), dynamic_shapes=any_batch)
+        torch.export.save(program, tmp_path / "model.pt2")
+        onnx = {"dynamo": True, "optimize": False, "verbose": False}  # optimising takes a third of the time
+        torch.onnx.export(program, f=tmp_path / "model.onnx", input_names=["image"], **onnx)
+        loaded = torch.export.load(tmp_path / "model.pt2").module()
         session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
         for batch in (1, 3):
             image = images(batch, 1, 64, 96)
+            expected = logits_of(network, image)
+            torch.testing.assert_close(logits_of(loaded, image), expected, rtol=0, atol=1e-5)
             (logits,) = session.run(None, {"image": image.numpy()})
-            assert np.abs(logits - logits_of(network, image).numpy()).max() <= 1e-4
+            assert np.abs(logits - expected.numpy()).max() <= 1e-4
 
     def test_a_trace_gives_the_same_for_every_batch(self, network):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)
-            traced = torch.jit.trace(network, images(1, 1, 64, 96))
+            warnings.simplefilter("ignore")  # sizes become constants, which is meant
+            traced = torch.jit.trace(network, images(1, 1, 64, 96), check_trace=False)
         image = images(3, 1, 64, 96)
         torch.testing.assert_close(logits_of(traced, image), logits_of(network, image), rtol=0, atol=1e-5)
 
