@@ -194,16 +194,17 @@ class TestEveryNetwork:
             (logits,) = session.run(None, {"image": image.numpy()})
             assert np.abs(logits - expected.numpy()).max() <= 1e-4
 
-    def test_a_trace_gives_the_same_for_every_batch(self, network):
+    def test_a_trace_gives_the_same_for_every_batch(self, network, tmp_path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sizes become constants, which is meant
             traced = torch.jit.trace(network, images(1, 1, 64, 96), check_trace=False)
+        torch.jit.save(traced, tmp_path / "model.ts")
         image = images(3, 1, 64, 96)
-        torch.testing.assert_close(logits_of(traced, image), logits_of(network, image), rtol=0, atol=1e-5)
+        logits = logits_of(torch.jit.load(tmp_path / "model.ts"), image)
+        torch.testing.assert_close(logits, logits_of(network, image), rtol=0, atol=1e-5)
 
-    def test_a_script_gives_the_same_at_every_size(self, subject, network):
-        if not subject.scripts:
-            pytest.skip("this network can be traced only")
+    @pytest.mark.parametrize("name", [name for name, subject in NETWORKS.items() if subject.scripts], scope="module")
+    def test_a_script_gives_the_same_at_every_size(self, network):
         scripted = torch.jit.script(network)
         for size in ((64, 64), (50, 77)):
             image = images(1, 1, *size)
