@@ -29,12 +29,13 @@ def _metrics(folder):
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
 
-def _torchrun(repository, folder):
-    configs = repository / "bundles" / "effisegnet" / "configs"
+def _torchrun(repository, folder, bundle="effisegnet", overlays=(), **overrides):
+    configs = repository / "bundles" / bundle / "configs"
+    files = [f"{configs}/{name}.json" for name in ("train", *overlays, "multi_gpu_train")]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     command += ["-m", "monai.bundle", "run", "training"]
-    command += ["--config_file", f"['{configs}/train.json','{configs}/multi_gpu_train.json']"]
-    for key, value in (SETTINGS | {"backend": "gloo", "device": "cpu"} | _folders(folder)).items():
+    command += ["--config_file", str(files)]
+    for key, value in (SETTINGS | {"backend": "gloo", "device": "cpu"} | _folders(folder) | overrides).items():
         command += [f"--{key}", str(value)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
@@ -106,3 +107,17 @@ def test_one_process_writes_everything_once(together):
     written = sorted(path.name for path in (together / "output").iterdir())
     assert written == ["config.json", "metrics.csv", "mlflow_run.json", "overlays"]
     assert len(list((together / "output" / "overlays").rglob("*.png"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("bundle", "overlays"),
+    [("swin_unetr", ["swa", "ema"]), ("segformer", ["tversky"]), ("unetplusplus", ["swa", "ema"])],
+)
+def test_the_other_bundles_train_on_two_processes_too(repository, tmp_path, small_networks, bundle, overlays):
+    """No parameter is left without a gradient, averages are validated together, and one process writes."""
+    averages = {"swa_start": 0} if "swa" in overlays else {}
+    _torchrun(repository, tmp_path, bundle, overlays, **small_networks[bundle], **averages)
+    (row,) = _metrics(tmp_path)
+    assert ("swa_mean_dice" in row) == ("swa" in overlays)
+    written = {"checkpoint.pt", "model.pt"} | ({"swa.pt"} if "swa" in overlays else set())
+    assert {path.name for path in (tmp_path / "models").iterdir()} == written
