@@ -21,9 +21,8 @@ class WindowInferer(SlidingWindowInferer):
         image_size: longer side of the radiograph in px.
         window_size: side of the windows in px; None takes the whole radiograph.
         overlap: fraction of a window that its neighbour covers too, 0 to less than 1.
-        batch_size: windows that the network gets at once.
+        sw_batch_size: windows that the network gets at once.
         flip: average the logits of every window with those of its left-right mirror image. This doubles the time.
-        **kwargs: further arguments of `monai.inferers.SlidingWindowInferer`.
     """
 
     def __init__(
@@ -31,13 +30,12 @@ class WindowInferer(SlidingWindowInferer):
         image_size: int,
         window_size: int | None = None,
         overlap: float = 0.25,
-        batch_size: int = 1,
+        sw_batch_size: int = 1,
         *,
         flip: bool = False,
-        **kwargs: Any,
     ) -> None:
         side = window_size or image_size
-        super().__init__((side, side), batch_size, overlap, mode="gaussian", **kwargs)
+        super().__init__((side, side), sw_batch_size, overlap, mode="gaussian")
         self.flip = flip
 
     def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> torch.Tensor:

@@ -48,7 +48,7 @@ def random_image(*size: int) -> torch.Tensor:
 
 
 def test_it_is_monais_inferer_with_gaussian_blending():
-    inferer = WindowInferer(96, 32, overlap=0.5, batch_size=3)
+    inferer = WindowInferer(96, 32, overlap=0.5, sw_batch_size=3)
     assert isinstance(inferer, SlidingWindowInferer)
     assert tuple(inferer.roi_size) == (32, 32)
     assert (inferer.overlap, inferer.sw_batch_size, str(inferer.mode)) == (0.5, 3, "gaussian")
@@ -63,7 +63,7 @@ def test_a_whole_radiograph_is_one_square_window():
 
 def test_windows_have_their_size_and_come_in_batches():
     network = Recorder()
-    WindowInferer(64, 32, overlap=0.0, batch_size=3)(random_image(64, 64), network)
+    WindowInferer(64, 32, overlap=0.0, sw_batch_size=3)(random_image(64, 64), network)
     assert network.sizes == [(3, 1, 32, 32), (1, 1, 32, 32)]
 
 

@@ -38,10 +38,11 @@ class WeightAveraging:
 
     Args:
         network: the network that is trained, without a wrapper for parallel training.
-        start: number of epochs before the first one whose weights count.
+        average: PyTorch's average of its weights.
         dataloader: the training's loader, whose items have an `image`.
-        evaluator: validates the average, which becomes its network; it shares no metrics with another evaluator.
+        evaluator: validates the network of `average`; it shares no metrics with another evaluator.
         path: file to write, usually `models/swa.pt`.
+        start: number of epochs before the first one whose weights count.
         batches: training batches of each process that the statistics come from; all if the epoch has fewer.
         interval: epochs from one validation to the next; the last epoch always ends with one.
         metric: name of the metric of the evaluator that is stored with the weights.
@@ -54,11 +55,12 @@ class WeightAveraging:
     def __init__(
         self,
         network: torch.nn.Module,
-        start: int,
+        average: AveragedModel,
         dataloader: DataLoader[Any],
         evaluator: SupervisedEvaluator,
         path: str,
         *,
+        start: int,
         batches: int = 100,
         interval: int = 1,
         metric: str = "mean_dice",
@@ -76,9 +78,8 @@ class WeightAveraging:
         self.interval = interval
         self.metric = metric
         self.settings = dict(settings or {})
-        self.averaged = AveragedModel(network).eval()
-        self.evaluator.network = self.averaged.module
-        self._norms = [m for m in self.averaged.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+        self.average = average.eval()
+        self._norms = [m for m in average.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
 
     def attach(self, trainer: Engine) -> None:
         """Average on the end of every late epoch; attaching again changes nothing."""
@@ -105,7 +106,7 @@ class WeightAveraging:
         epoch = trainer.state.epoch
         if epoch <= self.start:
             return
-        self.averaged.update_parameters(self.network)
+        self.average.update_parameters(self.network)
         if (epoch - self.start) % self.interval == 0 or epoch == trainer.state.max_epochs:
             # Loaders draw seeds for their workers.
             with torch.random.fork_rng(devices=[]):
@@ -126,7 +127,7 @@ class WeightAveraging:
             norm.train()
         with torch.autocast("cuda", **trainer.amp_kwargs) if trainer.amp else nullcontext():
             for batch in self._first_batches():
-                self.averaged(batch["image"].to(trainer.state.device))
+                self.average(batch["image"].to(trainer.state.device))
         for norm, momentum in zip(self._norms, momenta, strict=True):
             norm.momentum = momentum
             norm.eval()
@@ -154,17 +155,17 @@ class WeightAveraging:
     @on_main_process
     def _save(self, epoch: int, value: float) -> None:
         info: dict[str, Any] = {"epoch": epoch, self.metric: value}
-        save_weights(self.averaged, self.path, settings=self.settings, **info)
+        save_weights(self.average, self.path, settings=self.settings, **info)
         first = self.start + 1
         logger.info("%s of the average from epoch %d on: %.4f, saved to %s", self.metric, first, value, self.path)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the averaged weights, and of how many epochs they are."""
-        return dict(self.averaged.state_dict())
+        return dict(self.average.state_dict())
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take the average over."""
-        self.averaged.load_state_dict(state_dict)
+        self.average.load_state_dict(state_dict)
 
 
 class ExponentialMovingAverage(EMAHandler):

@@ -163,4 +163,5 @@ def test_training_and_inference_build_the_same_network(bundle):
     assert train["network_def"]["_target_"] == inference["network_def"]["_target_"]
     settings = train["best_weights"]["settings"]
     assert set(inference["network_def"]) - {"_target_"} <= set(settings)
+    assert inference["network"]["settings"] == settings
     assert {name: train[name] for name in settings} == {name: inference[name] for name in settings}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from itertools import combinations
 from pathlib import Path
@@ -19,7 +20,7 @@ from handseg_bundle_common.datasets import data_list
 from handseg_bundle_common.engine import ExponentialMovingAverage, LossSchedule, WeightAveraging
 from handseg_bundle_common.errors import input_error_message
 from handseg_bundle_common.losses import DiceBCELoss, DiceFocalLoss, FocalTverskyLoss, TverskyLoss
-from handseg_bundle_common.weights import save_weights
+from handseg_bundle_common.weights import load_checkpoint, save_checkpoint, save_weights
 
 # Of these, a recipe takes one.
 LOSSES = {
@@ -137,7 +138,7 @@ class TestFiles:
             added = {key for key in json.loads(text) if key.lstrip("+").split("#")[0] not in train}
             assert all(f"@{key}" in text for key in added), name
 
-    def test_train_files_differ_in_the_network_and_its_learning_rate(self, bundle, repository):
+    def test_train_files_differ_in_the_network_its_image_size_and_learning_rate(self, bundle, repository):
         here, there = (
             read_json(folder / "configs/train.json") for folder in (bundle, repository / "bundles/effisegnet")
         )
@@ -149,26 +150,36 @@ class TestFiles:
                     place.pop(name, None)
             for name in own:
                 document.pop(name, None)
+            # Of UNet++ with deep supervision the loss gets a list.
+            document["train"]["trainer"].pop("loss_function")
         assert here == there
 
 
 class TestCombinations:
-    """Everything that combines, at once, with each of the losses and in either order."""
+    """Everything that combines, at once: each loss on one bundle, and one loss on each other bundle."""
 
+    @pytest.mark.parametrize("reverse", [False, True], ids=["", "in reverse"])
     @pytest.mark.parametrize("loss", LOSSES)
-    def test_all_of_them_train_for_two_steps(self, bundle, train, loss, tmp_path):
+    def test_all_of_them_train_effisegnet(self, repository, train, loss, reverse, tmp_path):
         overlays = [*COMBINABLE, loss]
-        reverse = list(LOSSES).index(loss) % 2 == 1
-        parser = train(bundle, overlays[::-1] if reverse else overlays)
+        self.check(repository / "bundles" / "effisegnet", train, overlays[::-1] if reverse else overlays, tmp_path)
+
+    @pytest.mark.parametrize("name", ["swin_unetr", "segformer", "unetplusplus"])
+    def test_they_train_every_other_network(self, repository, train, name, tmp_path):
+        self.check(repository / "bundles" / name, train, [*COMBINABLE, "focal_tversky"], tmp_path)
+
+    def check(self, bundle, train, overlays, folder):
+        parser = train(bundle, overlays)
         trainer = parser.get_parsed_content("train#trainer")
         assert (trainer.state.epoch, trainer.state.iteration) == (2, 4)
+        (loss,) = set(LOSSES) & set(overlays)
         self.check_loss(parser, loss)
         self.check_scheduler(parser)
         self.check_sampler(parser)
         self.check_handlers(parser)
         self.check_windows(parser)
-        assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["checkpoint.pt", "model.pt", "swa.pt"]
-        assert set(parser.config["recipe"]) == {bundle.name, *overlays}
+        assert sorted(path.name for path in (folder / "models").iterdir()) == ["checkpoint.pt", "model.pt", "swa.pt"]
+        assert parser.config["recipe"] == [bundle.name, *overlays]
 
     def check_loss(self, parser, name):
         loss = parser.get_parsed_content("loss")
@@ -180,7 +191,7 @@ class TestCombinations:
         scheduler = parser.get_parsed_content("lr_scheduler")
         assert isinstance(scheduler, SequentialLR)
         base, annealing = scheduler._schedulers
-        assert base is parser.get_parsed_content("schedule")
+        assert base is parser.get_parsed_content("base_schedule")
         assert isinstance(annealing, SWALR)
         assert scheduler._milestones == [2]  # two steps: after the first of two epochs
 
@@ -276,19 +287,16 @@ class TestSwinReference:
     def configs(self, repository):
         return repository / "bundles" / "swin_unetr" / "configs"
 
-    def test_its_numbers(self, configs):
-        recipe = read_json(configs / "reference.json")
-        expected = {"feature_size": 72, "use_checkpoint": True, "max_epochs": 60, "batch_size": 4}
-        expected |= {"accumulation_steps": 2, "learning_rate": 1e-3, "final_learning_rate": 1e-4}
-        expected |= {"weight_decay": 0.01, "swa_start": 40, "swa_anneal_epochs": 20}
-        assert {name: recipe[name] for name in expected} == expected
-
     def test_it_averages_as_swa_does(self, configs):
-        """Whatever is not a number of the recipe stands in swa.json too, in the same words."""
+        """From the fortieth of sixty epochs on, annealed over twenty to a tenth of the learning rate."""
         recipe, swa = (read_json(configs / f"{name}.json") for name in ("reference", "swa"))
-        mechanism = {name for name in swa if not isinstance(swa[name], int | float | str)} - {"+recipe"}
-        assert {"swa", "lr_scheduler", "+train#handlers"} <= mechanism
-        assert {name: recipe.get(name) for name in mechanism} == {name: swa[name] for name in mechanism}
+        assert {name: recipe[name] for name in swa if name != "+recipe"} == {
+            name: value for name, value in swa.items() if name != "+recipe"
+        }
+        parser = ConfigParser()
+        parser.read_config([str(configs / f"{name}.json") for name in ("train", "reference")])
+        values = [parser.get_parsed_content(f"swa_{name}") for name in ("start", "anneal_epochs", "learning_rate")]
+        assert values == [40, 20, pytest.approx(parser.get_parsed_content("final_learning_rate"))]
 
     def test_its_schedule(self, train, configs):
         parser = train(configs.parent, ["reference"], swa_start=1, image_size=64)
@@ -308,16 +316,65 @@ class TestSwinReference:
         assert updates == [1, 2]
 
 
-def test_fine_tuning_goes_before_or_after_the_reference(repository, needed):
-    """The reference's ImageNet weights are not asked for when others are given."""
-    for name in ("effisegnet", "segformer", "unetplusplus"):
-        configs = repository / "bundles" / name / "configs"
+def test_a_reference_is_fine_tuned_without_imagenet_weights(bundle):
+    parser = ConfigParser()
+    parser.read_config([str(bundle / "configs" / f"{file}.json") for file in ("train", "reference", "finetune")])
+    assert parser.config.get("pretrained_path") is None
+    assert parser.get_parsed_content("max_epochs") == 20
+    if "swa_start" in parser.config:
+        assert parser.get_parsed_content("swa_start") == 13
+
+
+class TestAveragingRate:
+    """The learning rate under swa.json: eight steps of the usual curve, then four to another rate, which stays."""
+
+    RECIPE: ClassVar = {"max_epochs": 8, "batch_size": 3, "num_workers": 0, "accumulation_steps": 1}
+    SWA: ClassVar = {"swa_start": 4, "swa_anneal_epochs": 2, "swa_learning_rate": 0.0005}
+
+    def scheduler(self, repository, *overlays, **overrides):
         parser = ConfigParser()
-        parser.read_config([str(configs / f"{file}.json") for file in ("train", "reference", "finetune")])
-        assert parser.get_parsed_content("pretrained_path") is None
+        configs = repository / "bundles" / "effisegnet" / "configs"
+        parser.read_config([str(configs / f"{name}.json") for name in ("train", *overlays)])
+        parser.update(self.RECIPE | overrides)
+        return parser.get_parsed_content("lr_scheduler")
+
+    @staticmethod
+    def rates(scheduler, steps):
+        found = []
+        for _ in range(steps):
+            found.append(scheduler.optimizer.param_groups[0]["lr"])
+            scheduler.optimizer.step()
+            scheduler.step()
+        return found
+
+    def test_it_anneals_by_a_cosine_from_where_the_usual_curve_is_left(self, repository):
+        usual = self.rates(self.scheduler(repository), 8)
+        span = usual[-1] - 0.0005
+        late = [0.0005 + span * (1 + math.cos(math.pi * step / 4)) / 2 for step in range(4)]
+        found = self.rates(self.scheduler(repository, "swa", **self.SWA), 16)
+        assert found == pytest.approx([*usual, *late, *[0.0005] * 4])
+
+    @pytest.mark.parametrize("done", [3, 8, 10, 14])
+    def test_it_continues_from_a_checkpoint(self, repository, tmp_path, done):
+        expected = self.rates(self.scheduler(repository, "swa", **self.SWA), 16)
+        scheduler, resumed = (self.scheduler(repository, "swa", **self.SWA) for _ in range(2))
+        self.rates(scheduler, done)
+        state = {"optimizer": scheduler.optimizer.state_dict(), "lr_scheduler": scheduler.state_dict()}
+        save_checkpoint(tmp_path / "checkpoint.pt", state)
+        state = load_checkpoint(tmp_path / "checkpoint.pt")
+        resumed.optimizer.load_state_dict(state["optimizer"])
+        resumed.load_state_dict(state["lr_scheduler"])
+        assert self.rates(resumed, 16 - done) == expected[done:]
 
 
-def test_extra_data_has_to_be_named(repository, train):
-    with pytest.raises(Exception) as caught:
-        train(repository / "bundles" / "effisegnet", ["extra_data"], extra_data=[])
-    assert input_error_message(caught.value).startswith("extra_data: names no data; write ")
+@pytest.mark.parametrize("overlay", COMBINABLE)
+def test_evaluation_goes_over_every_recipe(repository, run_bundle, folders, needed, metrics_of, tmp_path, overlay):
+    """The weights are those that the training left, whatever the recipe has put in the network's place."""
+    bundle = repository / "bundles" / "effisegnet"
+    settings = SMALL | needed(bundle, [overlay]) | folders(tmp_path) | {"max_epochs": 1, "swa_start": 0}
+    run_bundle(bundle, files_of([overlay]), **settings)
+    files = ["train.json", f"{overlay}.json", "evaluate.json", "no_tracking.json"]
+    again = settings | {"output_dir": str(tmp_path / "again" / "output")}
+    run_bundle(bundle, files, "evaluating", **again)
+    scores = [float(metrics_of(folder)[0]["mean_dice"]) for folder in (tmp_path, tmp_path / "again")]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import csv
 import logging
-import math
 from contextlib import nullcontext
 
 import numpy as np
@@ -19,7 +18,7 @@ from monai.handlers import LrScheduleHandler
 from monai.optimizers import WarmupCosineSchedule
 from monai.transforms import Compose, EnsureTyped, RandGaussianNoised
 from torch.optim.lr_scheduler import SequentialLR
-from torch.optim.swa_utils import SWALR
+from torch.optim.swa_utils import SWALR, AveragedModel
 
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.datasets.seeded import SeededBatchSampler, SeededDataset
@@ -31,7 +30,7 @@ from handseg_bundle_common.engine import (
     WeightAveraging,
 )
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.weights import load_checkpoint, load_weights, save_checkpoint
+from handseg_bundle_common.weights import load_checkpoint, load_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step")
 
@@ -99,7 +98,8 @@ class Training:
         handlers = [SeededEpochs(self.sampler), LrScheduleHandler(scheduler, print_lr=False, epoch_level=False)]
         if swa:
             options = {"start": 2, "path": str(folder / "swa.pt")} | options
-            self.swa = WeightAveraging(self.network, dataloader=loader, evaluator=_evaluator(self.network), **options)
+            average = AveragedModel(self.network)
+            self.swa = WeightAveraging(self.network, average, loader, _evaluator(average.module), **options)
             self.objects["swa"] = self.swa
             handlers.append(self.swa)
         if ema is not None:
@@ -141,7 +141,7 @@ def training(tmp_path_factory):
 
 def test_the_average_is_the_mean_of_the_weights_after_the_last_epochs(training):
     assert len(training.weights) == 5
-    for name, average in training.swa.averaged.module.named_parameters():
+    for name, average in training.swa.average.module.named_parameters():
         expected = sum(weights[name] for weights in training.weights[2:]) / 3
         torch.testing.assert_close(average, expected)
         assert not torch.allclose(average, training.weights[-1][name], rtol=1e-3)
@@ -149,7 +149,7 @@ def test_the_average_is_the_mean_of_the_weights_after_the_last_epochs(training):
 
 def test_the_saved_average_tells_its_epoch_and_metric(training):
     saved = load_weights(_network(), str(training.folder / "swa.pt"))
-    torch.testing.assert_close(saved.state_dict(), training.swa.averaged.module.state_dict(), rtol=0, atol=0)
+    torch.testing.assert_close(saved.state_dict(), training.swa.average.module.state_dict(), rtol=0, atol=0)
     content = load_checkpoint(training.folder / "swa.pt")
     assert content["epoch"] == 5
     assert content["mean_dice"] == pytest.approx(float(training.metrics()[-1]["swa_mean_dice"]))
@@ -172,7 +172,7 @@ def _batch_statistics(values):
 def test_statistics_are_means_over_the_first_batches_of_the_epoch(tmp_path, batches, used):
     """Layer after layer in NumPy, without dropout and with each batch normalised by itself."""
     training = Training(tmp_path, batches=batches).run()
-    state = {name: value.double().numpy() for name, value in training.swa.averaged.module.state_dict().items()}
+    state = {name: value.double().numpy() for name, value in training.swa.average.module.state_dict().items()}
     training.sampler.set_epoch(5)
     found = []
     for draws in list(training.sampler)[:used]:
@@ -189,7 +189,7 @@ def test_statistics_are_means_over_the_first_batches_of_the_epoch(tmp_path, batc
 
 
 def test_momenta_and_modes_are_restored(training):
-    modules = list(training.swa.averaged.modules())
+    modules = list(training.swa.average.modules())
     assert not any(module.training for module in modules)
     assert [module.momentum for module in modules if isinstance(module, torch.nn.BatchNorm2d)] == [0.1, 0.1]
 
@@ -262,20 +262,21 @@ def test_without_batch_normalisation_no_batch_is_loaded(tmp_path, caplog):
     """The network has no statistics, so that the handler can do without a loader."""
     training = Training(tmp_path, swa=False)
     network = torch.nn.Conv2d(1, NUM_BONES, 1)
-    swa = WeightAveraging(network, 0, None, _evaluator(network), str(tmp_path / "swa.pt"))
+    average = AveragedModel(network)
+    swa = WeightAveraging(network, average, None, _evaluator(average.module), str(tmp_path / "swa.pt"), start=0)
     swa.attach(training.trainer)
     with caplog.at_level(logging.INFO, "handseg_bundle_common"):
         training.run()
     assert [message for message in caplog.messages if "no batch normalisation" in message] == [
         "the network has no batch normalisation, so its average needs no statistics"
     ]
-    torch.testing.assert_close(swa.averaged.module.state_dict(), network.state_dict())
+    torch.testing.assert_close(swa.average.module.state_dict(), network.state_dict())
 
 
 def _statistics(folder, batches):
     """Return the statistics after one epoch in which the network learns nothing."""
     training = Training(folder, max_epochs=1, start=0, batches=batches, learning_rate=0.0).run()
-    return {name: value for name, value in training.swa.averaged.module.state_dict().items() if "running" in name}
+    return {name: value for name, value in training.swa.average.module.state_dict().items() if "running" in name}
 
 
 def test_statistics_of_two_processes_are_means_over_the_batches_of_both(on_two_processes, tmp_path):
@@ -313,38 +314,3 @@ def test_the_exponential_average_needs_no_warm_up(tmp_path):
     Training(parts, max_epochs=2, ema={"momentum": 0.2}, swa=False).run()
     resumed = Training(parts, resume=True, ema={"momentum": 0.2}, swa=False).run()
     torch.testing.assert_close(resumed.ema.ema_model.state_dict(), expected.ema.ema_model.state_dict(), rtol=0, atol=0)
-
-
-def _rates(scheduler, steps):
-    rates = []
-    for _ in range(steps):
-        rates.append(scheduler.optimizer.param_groups[0]["lr"])
-        scheduler.optimizer.step()
-        scheduler.step()
-    return rates
-
-
-def _schedule():
-    """Ten steps of twenty, then six to a rate of 0.3."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    base = WarmupCosineSchedule(optimizer, warmup_steps=3, t_total=20, warmup_multiplier=0.1)
-    return SequentialLR(optimizer, [base, SWALR(optimizer, swa_lr=0.3, anneal_epochs=6)], milestones=[10])
-
-
-def test_the_learning_rate_leaves_its_curve_for_the_rate_of_the_averaging():
-    base = [0.1, 0.4, 0.7] + [(1 + math.cos(math.pi * step / 17)) / 2 for step in range(7)]
-    late = [0.3 + (base[-1] - 0.3) * (1 + math.cos(math.pi * step / 6)) / 2 for step in range(6)]
-    assert _rates(_schedule(), 20) == pytest.approx(base + late + [0.3] * 4)
-
-
-@pytest.mark.parametrize("done", [4, 10, 13, 18])
-def test_the_learning_rate_continues_from_a_checkpoint(tmp_path, done):
-    expected = _rates(_schedule(), 20)[done:]
-    scheduler = _schedule()
-    _rates(scheduler, done)
-    state = {"optimizer": scheduler.optimizer.state_dict(), "lr_scheduler": scheduler.state_dict()}
-    save_checkpoint(tmp_path / "checkpoint.pt", state)
-    state, resumed = load_checkpoint(tmp_path / "checkpoint.pt"), _schedule()
-    resumed.optimizer.load_state_dict(state["optimizer"])
-    resumed.load_state_dict(state["lr_scheduler"])
-    assert _rates(resumed, 20 - done) == expected
