@@ -47,12 +47,11 @@ def commands(data: Path, test: Path, runs: Path) -> Iterator[str]:
             command = re.sub(pattern, lambda match: names[match[0]], line)
             if "training" in line or "cross-validate" in line:
                 command = f"{command} {_small(line, runs)}".replace("--max_epochs 30", "")
-                command = command.replace("--image_size 2048 --window_size 1024", "--image_size 256 --window_size 128")
             yield command
 
 
 def _small(line: str, runs: Path) -> str:
-    size = "" if "--window_size" in line else "--image_size 96"
+    size = "--image_size 256 --window_size 128" if "sliding_window" in line else "--image_size 96"
     database = "" if "no_tracking" in line else f"--tracking_uri sqlite:///{runs}/mlflow.db"
     epochs = SMALL.replace("2", "3", 1) if "--resume" in line else SMALL
     return f"{size} {epochs} {database}"
