@@ -108,7 +108,6 @@ class EffiSegNet(nn.Module):
         super().__init__()
         if decoder_channels < 2 or decoder_channels % 2:
             raise HandsegInputError("decoder_channels", f"is {decoder_channels}", "choose an even number from 2 up")
-        self.stride = 32
         self.in_channels = in_channels
         self.encoder = _encoder(model_name, in_channels, drop_connect_rate)
         if pretrained_path is not None:
@@ -124,7 +123,7 @@ class EffiSegNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Map images (N, in_channels or 1, H, W) to logits (N, out_channels, H, W); a grey image feeds all channels."""
         height, width = image.shape[-2], image.shape[-1]
-        features = self.encoder(fit_input(image, self.in_channels, self.stride))
+        features = self.encoder(fit_input(image, self.in_channels))
         maps = [level(features[k]) for k, level in enumerate(self.levels)]
         total = maps[-1]
         for k in range(len(maps) - 2, -1, -1):

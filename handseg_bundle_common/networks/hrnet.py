@@ -93,7 +93,7 @@ class HRNetEncoder(nn.Module):
     def __init__(self, in_channels: int, model_name: str) -> None:
         super().__init__()
         if model_name not in _VARIANTS:
-            raise HandsegInputError("model_name", f"is {model_name}", f"choose one of {', '.join(_VARIANTS)}")
+            raise HandsegInputError("model_name", f"is {model_name!r}", f"choose one of {', '.join(_VARIANTS)}")
         variant = _VARIANTS[model_name]
         branches = [variant.width << k for k in range(4)]
         self.widths = [_STEM_WIDTH, *branches]

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  the name that PyTorch's own documentation uses
 
 
-def fit_input(image: Tensor, in_channels: int, stride: int, min_size: int = 0) -> Tensor:
+def fit_input(image: Tensor, in_channels: int, stride: int = 32, min_size: int = 0) -> Tensor:
     """Return images that a network takes; crop its output to the size of the original.
 
     A grey image feeds all channels, and the border is repeated below and to the right.

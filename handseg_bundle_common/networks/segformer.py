@@ -15,7 +15,7 @@ from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.networks.inputs import fit_input
 from handseg_bundle_common.networks.pretrained import load_encoder
-from handseg_bundle_common.weights import load_state_dict_file
+from handseg_bundle_common.networks.upsampling import upsample
 
 
 class _Variant(NamedTuple):
@@ -91,7 +91,7 @@ class AllMLPDecoder(nn.Module):
         shares = torch.chunk(self.fuse.weight.flatten(1), len(features), dim=1)
         fused = self.projections[0](features[0], shares[0])
         for k in range(1, len(features)):
-            fused = fused + _upsample(self.projections[k](features[k], shares[k]), 2**k)
+            fused = fused + upsample(self.projections[k](features[k], shares[k]), 2**k)
         logits: Tensor = self.classifier(self.dropout(F.relu(self.norm(fused))))
         return logits
 
@@ -139,12 +139,11 @@ class SegFormer(nn.Module):
         channels = variant.decoder_channels if decoder_channels is None else decoder_channels
         if channels < 1:
             raise HandsegInputError("decoder_channels", f"is {channels}", "choose a positive number, or none")
-        self.stride = 32
         self.in_channels = in_channels
         self.use_checkpoint = use_checkpoint
         self.encoder = _encoder(variant, in_channels, drop_path_rate)
         if pretrained_path is not None:
-            _load_published(self.encoder, pretrained_path)
+            load_encoder(self.encoder, pretrained_path, stem=_STEM, published_name=_published_name, prefix="segformer.")
         self.decoder = AllMLPDecoder(variant.widths, channels, out_channels)
         # Channels last suits the depthwise convolutions, whose input is a sequence of pixels.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -152,8 +151,8 @@ class SegFormer(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Map images (N, in_channels or 1, H, W) to logits (N, out_channels, H, W); a grey image feeds all channels."""
         height, width = image.shape[-2], image.shape[-1]
-        logits = self.decoder(self._features(fit_input(image, self.in_channels, self.stride)))
-        return _upsample(logits, 4)[:, :, :height, :width]
+        logits = self.decoder(self._features(fit_input(image, self.in_channels)))
+        return upsample(logits, 4)[:, :, :height, :width]
 
     def _features(self, x: Tensor) -> list[Tensor]:
         features = []
@@ -193,18 +192,8 @@ def _initialise(conv: nn.Conv2d) -> None:
     nn.init.normal_(conv.weight, std=math.sqrt(2 / fan_out))
 
 
-def _load_published(encoder: nn.Module, path: str) -> None:
-    """Load weights in which the encoder stands alone, or within a classifier or segmenter."""
-    within = any(name.startswith("segformer.") for name in load_state_dict_file(path))
-    prefix = "segformer." if within else ""
-    load_encoder(encoder, path, stem=_STEM, published_name=lambda name: prefix + _published_name(name))
-
-
 def _published_name(name: str) -> str:
+    """Return a tensor's name in the published files, which stem from version 4 of transformers."""
     for present, published in _RENAMED:
         name = re.sub(present, published, name)
     return name
-
-
-def _upsample(x: Tensor, scale: int) -> Tensor:
-    return F.interpolate(x, scale_factor=float(scale), mode="bilinear", align_corners=False)

@@ -9,7 +9,6 @@ from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.networks.inputs import fit_input
 
-_STRIDE = 32
 # Instance normalisation needs more than the one pixel that is left of 32 x 32 at stride 32.
 _MIN_SIZE = 64
 
@@ -31,20 +30,18 @@ class SwinUNETR(nets.SwinUNETR):
             first (stochastic depth, arXiv:1603.09382).
         use_checkpoint: compute the transformer's blocks again in the backward pass instead of keeping their
             activations.
-        use_v2: put a residual convolution before the blocks of every stage (SwinUNETR-V2, MICCAI 2023).
 
     Raises:
         HandsegInputError: a feature size that is no multiple of 12.
     """
 
-    def __init__(  # noqa: PLR0917  the order in which MONAI's networks take them
+    def __init__(
         self,
         in_channels: int = 1,
         out_channels: int = NUM_BONES,
         feature_size: int = 24,
         drop_path_rate: float = 0.0,
         use_checkpoint: bool = False,
-        use_v2: bool = False,
     ) -> None:
         if feature_size < 12 or feature_size % 12:
             raise HandsegInputError("feature_size", f"is {feature_size}", "choose a multiple of 12, such as 24")
@@ -55,12 +52,11 @@ class SwinUNETR(nets.SwinUNETR):
             dropout_path_rate=drop_path_rate,
             use_checkpoint=use_checkpoint,
             spatial_dims=2,
-            use_v2=use_v2,
         )
         self.in_channels = in_channels
 
     def forward(self, image: Tensor) -> Tensor:
         """Map images (N, in_channels or 1, H, W) to logits (N, out_channels, H, W); a grey image feeds all channels."""
         height, width = image.shape[-2], image.shape[-1]
-        logits: Tensor = super().forward(fit_input(image, self.in_channels, _STRIDE, _MIN_SIZE))
+        logits: Tensor = super().forward(fit_input(image, self.in_channels, min_size=_MIN_SIZE))
         return logits[:, :, :height, :width]

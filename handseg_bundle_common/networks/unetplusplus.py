@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812  the name that PyTorch's own documentation uses
 
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.networks.hrnet import HRNetEncoder
 from handseg_bundle_common.networks.inputs import fit_input
 from handseg_bundle_common.networks.pretrained import load_encoder
+from handseg_bundle_common.networks.upsampling import upsample
 
 # A convolution at half of the image's size costs four times as much as at a quarter, so this row is kept narrow.
 _FINEST_ROW_WIDTH = 16
@@ -35,12 +35,14 @@ class UNetPlusPlus(nn.Module):
         model_name: the encoder, see `HRNetEncoder`.
         decoder_channels: channels of the nodes at strides 2, 4, 8 and 16; by default 16 and those of the encoder's
             branches.
-        deep_supervision: average the logits of heads on X[0, 1] to X[0, 4], as the paper's accurate mode does.
+        deep_supervision: put a head on each of X[0, 1] to X[0, 4]. In training the network returns the logits of all
+            of them, for a loss on each (`monai.losses.DeepSupervisionLoss`), and in evaluation their mean, which is
+            the paper's accurate mode.
         pretrained_path: file with HRNet weights for the encoder, named as by HRNet-Image-Classification or timm.
             Without it the encoder starts from random weights; nothing is ever downloaded.
 
     Raises:
-        HandsegInputError: no such encoder, widths that are not four positive numbers, or a file of weights that
+        HandsegInputError: no such encoder, widths that are not four positive whole numbers, or a file of weights that
             cannot be read or fits less than 95 % of the encoder.
     """
 
@@ -54,15 +56,12 @@ class UNetPlusPlus(nn.Module):
         pretrained_path: str | None = None,
     ) -> None:
         super().__init__()
-        self.stride = 32
         self.in_channels = in_channels
         self.encoder = HRNetEncoder(in_channels, model_name)
         if pretrained_path is not None:
-            load_encoder(self.encoder, pretrained_path, stem="conv1.weight", published_name=str)
+            load_encoder(self.encoder, pretrained_path, stem="conv1.weight")
         features = self.encoder.widths
-        widths = [_FINEST_ROW_WIDTH, *features[1:-1]] if decoder_channels is None else list(decoder_channels)
-        if len(widths) != len(features) - 1 or min(widths) < 1:
-            raise HandsegInputError("decoder_channels", f"is {widths}", "give four positive widths, or none")
+        widths = [_FINEST_ROW_WIDTH, *features[1:-1]] if decoder_channels is None else _checked(decoder_channels)
         self.rows = nn.ModuleList(_row(features, widths, row) for row in range(len(widths)))
         auxiliary = len(widths) - 1 if deep_supervision else 0
         self.auxiliary_heads = nn.ModuleList(nn.Conv2d(widths[0], out_channels, 1) for _ in range(auxiliary))
@@ -70,26 +69,42 @@ class UNetPlusPlus(nn.Module):
         # Channels last suits the small convolutions on a CPU and the half precision of a GPU's tensor cores.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map images (N, in_channels or 1, H, W) to logits (N, out_channels, H, W); a grey image feeds all channels."""
+    def forward(self, image: Tensor) -> Tensor | list[Tensor]:
+        """Map images to logits; a grey image feeds all channels.
+
+        Args:
+            image: (N, in_channels or 1, H, W).
+
+        Returns:
+            Logits (N, out_channels, H, W). In training with deep supervision a list of these, one a head, the last of
+            them that of X[0, 4].
+        """
         height, width = image.shape[-2], image.shape[-1]
-        finest = self._finest_row(self.encoder(fit_input(image, self.in_channels, self.stride)))
-        logits: Tensor = self.head(finest[-1])
-        if self.auxiliary_heads:
-            for k, head in enumerate(self.auxiliary_heads):
-                logits = logits + head(finest[k + 1])
-            logits = logits / (1 + len(self.auxiliary_heads))
-        return _upsample(logits)[:, :, :height, :width]
+        finest = self._finest_row(self.encoder(fit_input(image, self.in_channels)))
+        heads = [*self.auxiliary_heads, self.head]
+        logits = [head(x) for head, x in zip(heads, finest[-len(heads) :], strict=True)]
+        if self.training and len(heads) > 1:
+            return [upsample(x)[:, :, :height, :width] for x in logits]
+        return upsample(sum(logits) / len(logits))[:, :, :height, :width]
 
     def _finest_row(self, features: list[Tensor]) -> list[Tensor]:
         """Return X[0, 0] to X[0, 4], computing the grid column by column."""
         grid = [[x] for x in features]
         for column in range(1, len(grid)):
             for row in range(len(grid) - column):
-                below = _upsample(grid[row + 1][column - 1])
+                below = upsample(grid[row + 1][column - 1])
                 node = self.rows[row][column - 1]  # type: ignore[index]
                 grid[row].append(node(torch.cat([*grid[row], below], dim=1)))
         return grid[0]
+
+
+def _checked(decoder_channels: Sequence[int]) -> list[int]:
+    """Return the widths of the four rows, which a user may have typed."""
+    widths = list(decoder_channels) if isinstance(decoder_channels, Sequence) else []
+    if len(widths) != 4 or not all(isinstance(width, int) and width > 0 for width in widths):
+        remedy = "give four positive whole numbers, such as [16, 18, 36, 72], or none"
+        raise HandsegInputError("decoder_channels", f"is {decoder_channels!r}", remedy)
+    return widths
 
 
 def _row(features: list[int], widths: list[int], row: int) -> nn.ModuleList:
@@ -107,7 +122,3 @@ def _node(in_channels: int, out_channels: int) -> nn.Sequential:
         conv = nn.Conv2d(channels, out_channels, kernel_size=3, padding=1, bias=False)
         layers += [conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
-
-
-def _upsample(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 
 import numpy as np
-import pytest
 
 from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.formats.rle import encode_rle
@@ -16,18 +13,7 @@ SIZE = 12
 POINTS = {"Lunate": [2, 3], "Capitate": [8, 3], "Pisiform": [2, 9], "Triquetrum": [8, 9]}
 
 
-@pytest.fixture(scope="module")
-def ablation(repository):
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("ablation", repository / "benchmarks" / "ablation.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for it
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
-
-
-def scores_of(ablation, folder, covered: dict[str, list[str]]):
+def scores_of(script, folder, covered: dict[str, list[str]]):
     """Scores of one picture in which each bone's mask covers the points of some bones and nothing else."""
     rows = []
     for bone in BONE_NAMES:
@@ -38,18 +24,18 @@ def scores_of(ablation, folder, covered: dict[str, list[str]]):
         rows.append(f"hand.png,{bone},{encode_rle(mask)}")
     (folder / "predictions.csv").write_text("\n".join(["image_name,class,rle", *rows]) + "\n")
     (folder / "points.json").write_text(json.dumps({"size_px": [SIZE, SIZE], "points": {"hand": POINTS}}))
-    return ablation.score(folder / "predictions.csv", folder / "points.json")
+    return script.score(folder / "predictions.csv", folder / "points.json")
 
 
-def test_a_bone_scores_on_its_own_point_and_no_other(ablation, tmp_path):
-    scores = scores_of(ablation, tmp_path, {"Lunate": ["Lunate"], "Capitate": ["Capitate", "Lunate"]})
+def test_a_bone_scores_on_its_own_point_and_no_other(script, tmp_path):
+    scores = scores_of(script, tmp_path, {"Lunate": ["Lunate"], "Capitate": ["Capitate", "Lunate"]})
     assert scores.found == {"hand": 1}
     assert scores.missed == {"Capitate": 1, "Pisiform": 1, "Triquetrum": 1}
     assert (scores.original, scores.mean) == (1, 1.0)
 
 
-def test_pisiform_and_triquetrum_may_cover_each_other_and_nothing_else(ablation, tmp_path):
+def test_pisiform_and_triquetrum_may_cover_each_other_and_nothing_else(script, tmp_path):
     both = ["Pisiform", "Triquetrum"]
-    assert scores_of(ablation, tmp_path, {"Pisiform": both, "Triquetrum": both}).found == {"hand": 2}
-    scores = scores_of(ablation, tmp_path, {"Pisiform": ["Triquetrum"], "Triquetrum": [*both, "Lunate"]})
+    assert scores_of(script, tmp_path, {"Pisiform": both, "Triquetrum": both}).found == {"hand": 2}
+    scores = scores_of(script, tmp_path, {"Pisiform": ["Triquetrum"], "Triquetrum": [*both, "Lunate"]})
     assert scores.found == {"hand": 0}

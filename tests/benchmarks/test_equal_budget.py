@@ -3,47 +3,31 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
-import sys
-
-import pytest
 
 from handseg_bundle_common.anatomy import BONE_NAMES, SMALL_BONES
 from handseg_bundle_common.datasets import fold_split
 
 
-@pytest.fixture(scope="module")
-def equal_budget(repository):
-    """The script as a module, beside the one that it imports."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(repository / "benchmarks")
-        spec = importlib.util.spec_from_file_location("equal_budget", repository / "benchmarks" / "equal_budget.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module
-    sys.modules.pop("networks", None)
-
-
-def test_the_first_fold_is_validated_and_the_others_train(equal_budget, sample_data, tmp_path):
-    path = equal_budget.first_fold(sample_data, ["sim29-0002"], tmp_path / "folds.json")
+def test_the_first_fold_is_validated_and_the_others_train(script, sample_data, tmp_path):
+    path = script.first_fold(sample_data, ["sim29-0002"], tmp_path / "folds.json")
     patients = [
         {item["patient"] for item in fold_split(sample_data, path, 0, part)} for part in ("validation", "training")
     ]
     assert patients == [{"sim29-0002"}, {"sim29-0001", "sim29-0003", "sim29-0004"}]
 
 
-def test_a_fold_of_everybody_has_no_other(equal_budget, sample_data, tmp_path):
+def test_a_fold_of_everybody_has_no_other(script, sample_data, tmp_path):
     everybody = [f"sim29-000{k}" for k in range(1, 5)]
-    path = equal_budget.first_fold(sample_data, everybody, tmp_path / "folds.json")
+    path = script.first_fold(sample_data, everybody, tmp_path / "folds.json")
     assert json.loads(path.read_text()) == {"folds": [everybody]}
 
 
-def test_scores_are_mean_small_bones_and_overlap_zones(equal_budget, tmp_path):
+def test_scores_are_mean_small_bones_and_overlap_zones(script, tmp_path):
     dice = {bone: 0.5 if bone in SMALL_BONES else 0.9 for bone in BONE_NAMES}
     row = {"mean_dice": 0.8, "overlap_dice": 0.25, **{f"dice/{bone}": value for bone, value in dice.items()}}
     with (tmp_path / "metrics.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, row)
         writer.writeheader()
         writer.writerow(row)
-    assert equal_budget.scores(tmp_path) == ["0.800", "0.500", "0.250"]
+    assert script.scores(tmp_path) == ["0.800", "0.500", "0.250"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,19 +34,6 @@ class Subject:
     network: type[nn.Module]
     small: dict[str, Any] = field(default_factory=dict)
     scripts: bool = False
-
-    def build(self, **arguments: Any) -> nn.Module:
-        """Return a small network, the same in every call, that leaves nothing as a fresh one has it."""
-        torch.manual_seed(0)
-        network = self.network(**(self.small | arguments))
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                nn.init.uniform_(module.running_mean, -0.2, 0.2)
-                nn.init.uniform_(module.running_var, 0.5, 1.5)
-            if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
-                nn.init.uniform_(module.weight, 0.5, 1.5)
-                nn.init.uniform_(module.bias, -0.5, 0.5)
-        return network
 
 
 NETWORKS = {
@@ -91,9 +79,20 @@ def subject(name) -> Subject:
 
 
 @pytest.fixture(scope="module")
-def network(subject) -> nn.Module:
+def build(subject, randomise) -> Callable[..., nn.Module]:
+    """Builds a small network, the same in every call, that leaves nothing as a fresh one has it."""
+
+    def build(**arguments: Any) -> nn.Module:
+        torch.manual_seed(0)
+        return randomise(subject.network(**(subject.small | arguments)))
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def network(build) -> nn.Module:
     """A network for evaluation, which no test changes."""
-    return subject.build().eval()
+    return build().eval()
 
 
 class TestEveryNetwork:
@@ -102,15 +101,15 @@ class TestEveryNetwork:
     @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
     @pytest.mark.parametrize("size", [(33, 70), (96, 32), (1, 1)], ids=str)
     @pytest.mark.parametrize("channels", [1, 3])
-    def test_takes_any_size_and_number_of_channels(self, subject, channels, size, training):
-        network = subject.build(in_channels=channels, out_channels=5).train(training)
+    def test_takes_any_size_and_number_of_channels(self, build, channels, size, training):
+        network = build(in_channels=channels, out_channels=5).train(training)
         assert network(images(2, channels, *size)).shape == (2, 5, *size)
 
     def test_predicts_all_bones_of_a_grey_image_by_default(self, network):
         assert logits_of(network, images(1, 1, 64, 96)).shape == (1, NUM_BONES, 64, 96)
 
-    def test_a_grey_image_feeds_all_channels(self, subject):
-        network = subject.build(in_channels=3).eval()
+    def test_a_grey_image_feeds_all_channels(self, build):
+        network = build(in_channels=3).eval()
         grey = images(1, 1, 64, 64)
         assert torch.equal(logits_of(network, grey), logits_of(network, grey.repeat(1, 3, 1, 1)))
 
@@ -126,8 +125,8 @@ class TestEveryNetwork:
         assert torch.equal(logits_of(network, batch), logits)
         torch.testing.assert_close(logits_of(network, batch[1:2]), logits[1:2], rtol=0, atol=1e-5)
 
-    def test_gradients_are_finite_and_reach_every_parameter(self, subject):
-        network = subject.build().train()
+    def test_gradients_are_finite_and_reach_every_parameter(self, build):
+        network = build().train()
         torch.manual_seed(0)
         network(images(2, 1, 90, 122)).square().mean().backward()
         for parameter_name, parameter in network.named_parameters():
@@ -159,8 +158,8 @@ class TestEveryNetwork:
         image = images(1, 1, 64, 64)
         assert torch.equal(logits_of(network, image), logits_of(other, image))
 
-    def test_weights_of_other_classes_are_refused_by_their_number(self, subject, network, tmp_path):
-        save_weights(subject.build(out_channels=3), tmp_path / "model.pt")
+    def test_weights_of_other_classes_are_refused_by_their_number(self, build, network, tmp_path):
+        save_weights(build(out_channels=3), tmp_path / "model.pt")
         with pytest.raises(HandsegInputError, match="predicts 3 classes instead of 29"):
             load_weights(network, tmp_path / "model.pt")
 

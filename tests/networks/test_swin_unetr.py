@@ -36,11 +36,10 @@ def test_a_feature_size_of_24_has_six_million_parameters():
     assert parameters == pytest.approx(6.3e6, rel=0.01)
 
 
-@pytest.mark.parametrize("use_v2", [False, True], ids=["v1", "v2"])
-def test_logits_and_gradients_are_monais(use_v2):
+def test_logits_and_gradients_are_monais():
     torch.manual_seed(0)
-    network = SwinUNETR(feature_size=12, use_v2=use_v2)
-    reference = monais(network, feature_size=12, use_v2=use_v2)
+    network = SwinUNETR(feature_size=12)
+    reference = monais(network, feature_size=12)
     image = torch.rand(2, 1, 64, 96)
     torch.testing.assert_close(network(image), reference(image), rtol=0, atol=0)
     torch.testing.assert_close(gradients(network, image), gradients(reference, image), rtol=0, atol=0)

@@ -1,39 +1,29 @@
 """UNet++ against a textbook forward pass with its own weights, and its encoder against published weights."""
 
-from copy import deepcopy
 from functools import cache
 
 import pytest
 import torch
-from torch import Tensor, nn
+from monai.losses import DeepSupervisionLoss
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.losses import DiceBCELoss
 from handseg_bundle_common.networks.hrnet import HRNetEncoder
 from handseg_bundle_common.networks.unetplusplus import UNetPlusPlus
 
 SMALLEST = "hrnet-w18-small"
 
 
-def randomised(module: nn.Module) -> nn.Module:
-    """Give every normalisation weights and statistics that leave a mark, so that none can be skipped unnoticed."""
-    for layer in module.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            nn.init.uniform_(layer.weight, 0.5, 1.5)
-            nn.init.uniform_(layer.bias, -0.5, 0.5)
-            nn.init.uniform_(layer.running_mean, -0.2, 0.2)
-            nn.init.uniform_(layer.running_var, 0.5, 1.5)
-    return module
-
-
 @pytest.fixture(params=[False, True], ids=["one-head", "deep-supervision"])
-def network(request) -> UNetPlusPlus:
+def network(request, randomise) -> UNetPlusPlus:
     torch.manual_seed(0)
-    return randomised(UNetPlusPlus(model_name=SMALLEST, deep_supervision=request.param)).double()
+    return randomise(UNetPlusPlus(model_name=SMALLEST, deep_supervision=request.param)).double()
 
 
-def textbook_forward(network: UNetPlusPlus, image: Tensor) -> Tensor:
+def textbook_logits(network: UNetPlusPlus, image: Tensor) -> list[Tensor]:
     """The paper's recursion: X[i, j] = H([X[i, 0], ..., X[i, j - 1], U(X[i + 1, j - 1])]), heads on X[0, j]."""
     height, width = image.shape[-2:]
     features = network.encoder(F.pad(image, (0, -width % 32, 0, -height % 32), mode="replicate"))
@@ -51,55 +41,73 @@ def textbook_forward(network: UNetPlusPlus, image: Tensor) -> Tensor:
         return F.relu(norm2(F.conv2d(x, conv2.weight, padding=1)))
 
     heads = [*network.auxiliary_heads, network.head]
-    logits = [up(head(node(0, 5 - len(heads) + k))) for k, head in enumerate(heads)]
-    return torch.stack(logits).mean(dim=0)[..., :height, :width]
+    return [up(head(node(0, 5 - len(heads) + k)))[..., :height, :width] for k, head in enumerate(heads)]
 
 
 @pytest.mark.parametrize("size", [(64, 96), (50, 33)])
-def test_logits_are_the_textbook_ones(network, size):
+def test_logits_are_the_mean_of_the_textbook_ones(network, size):
     image = torch.rand(1, 1, *size, dtype=torch.float64)
     network.eval()
     with torch.inference_mode():
-        logits, expected = network(image), textbook_forward(network, image)
+        logits, expected = network(image), torch.stack(textbook_logits(network, image)).mean(dim=0)
     assert logits.shape == (1, NUM_BONES, *size)
     assert expected.std(dim=(2, 3)).max() > 0.1
     torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-9)
 
 
-def test_training_is_the_textbook_one(network):
+def as_list(logits: Tensor | list[Tensor]) -> list[Tensor]:
+    return [logits] if isinstance(logits, Tensor) else logits
+
+
+def test_training_is_the_textbook_one_at_every_head(network):
     image, target = torch.rand(2, 1, 50, 70).double(), torch.rand(2, NUM_BONES, 50, 70).double()
     results = []
-    for forward in (network, lambda x: textbook_forward(network, x)):
+    for forward in (network, lambda x: textbook_logits(network, x)):
         network.zero_grad()
-        logits = forward(image)
-        F.binary_cross_entropy_with_logits(logits, target).backward()
-        results.append((logits.detach(), {name: p.grad.clone() for name, p in network.named_parameters()}))
+        logits = as_list(forward(image))
+        sum(F.binary_cross_entropy_with_logits(x, target) for x in logits).backward()
+        gradients = {name: p.grad.clone() for name, p in network.named_parameters()}
+        results.append(([x.detach() for x in logits], gradients))
     (logits, gradients), (expected, expected_gradients) = results
     torch.testing.assert_close(logits, expected, rtol=1e-6, atol=1e-9)
     torch.testing.assert_close(gradients, expected_gradients, rtol=1e-6, atol=1e-9)
     assert all(gradient.abs().sum() > 0 for gradient in gradients.values())
 
 
-def test_deep_supervision_is_the_mean_of_four_heads():
-    torch.manual_seed(0)
-    network = UNetPlusPlus(model_name=SMALLEST, deep_supervision=True).eval()
-    heads = [*network.auxiliary_heads, network.head]
-    image = torch.rand(1, 1, 64, 64)
-    for head in heads:
-        nn.init.zeros_(head.weight)
-    for head, value in zip(heads, (1.0, 2.0, 4.0, 9.0), strict=True):
-        nn.init.constant_(head.bias, value)
-    with torch.inference_mode():
-        torch.testing.assert_close(network(image), torch.full((1, NUM_BONES, 64, 64), 4.0))
+class TestDeepSupervision:
+    """Four heads: their logits one by one in training, their mean in evaluation."""
 
+    @pytest.fixture
+    def supervised(self) -> UNetPlusPlus:
+        torch.manual_seed(0)
+        return UNetPlusPlus(model_name=SMALLEST, deep_supervision=True)
 
-def test_weights_with_deep_supervision_hold_all_weights_without_it():
-    with torch.device("meta"):
-        plain, supervised = (UNetPlusPlus(deep_supervision=flag).state_dict() for flag in (False, True))
-    assert {name for name in supervised if name not in plain} == {
-        f"auxiliary_heads.{k}.{tensor}" for k in range(3) for tensor in ("weight", "bias")
-    }
-    assert [list(plain)[-1], list(supervised)[-1]] == ["head.bias", "head.bias"]
+    def test_logits_of_all_heads_have_the_images_size(self, supervised):
+        logits = supervised(torch.rand(2, 1, 50, 70))
+        assert [x.shape for x in logits] == [(2, NUM_BONES, 50, 70)] * 4
+
+    def test_the_last_logits_in_training_are_those_of_the_network_without_it(self, supervised):
+        plain = UNetPlusPlus(model_name=SMALLEST)
+        plain.load_state_dict(supervised.state_dict(), strict=False)
+        image = torch.rand(2, 1, 64, 64)
+        assert torch.equal(plain(image), supervised(image)[-1])
+
+    def test_monais_loss_reaches_every_head_and_node(self, supervised):
+        target = (torch.rand(2, NUM_BONES, 64, 64) < 0.3).float()
+        logits = supervised(torch.rand(2, 1, 64, 64))
+        loss = DeepSupervisionLoss(DiceBCELoss(), weights=[0.25] * 4)(logits, target)
+        assert loss.item() == pytest.approx(sum(DiceBCELoss()(x, target).item() for x in logits) / 4, rel=1e-5)
+        loss.backward()
+        assert all(parameter.grad.any() for parameter in supervised.parameters())
+
+    def test_weights_without_it_load_by_their_names(self, supervised):
+        plain = UNetPlusPlus(model_name=SMALLEST)
+        result = supervised.load_state_dict(plain.state_dict(), strict=False)
+        assert not result.unexpected_keys
+        assert set(result.missing_keys) == {
+            f"auxiliary_heads.{k}.{tensor}" for k in range(3) for tensor in ("weight", "bias")
+        }
+        assert list(supervised.state_dict())[-1] == list(plain.state_dict())[-1] == "head.bias"
 
 
 @pytest.mark.parametrize(
@@ -125,10 +133,12 @@ def test_the_default_network_is_small():
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ({"model_name": "resnet50"}, "is resnet50; choose one of hrnet-w18-small,"),
-        ({"decoder_channels": (16, 18, 36)}, r"decoder_channels: is \[16, 18, 36\]; give four positive widths"),
-        ({"decoder_channels": (0, 18, 36, 72)}, r"decoder_channels: is \[0, 18, 36, 72\]; give four"),
-        ({"decoder_channels": ()}, r"decoder_channels: is \[\]; give four"),
+        ({"model_name": "resnet50"}, "is 'resnet50'; choose one of hrnet-w18-small,"),
+        ({"decoder_channels": [16, 18, 36]}, r"decoder_channels: is \[16, 18, 36\]; give four positive whole numbers"),
+        ({"decoder_channels": (0, 18, 36, 72)}, r"decoder_channels: is \(0, 18, 36, 72\); give four"),
+        ({"decoder_channels": [16.0, 18, 36, 72]}, r"decoder_channels: is \[16.0, 18, 36, 72\]; give four"),
+        ({"decoder_channels": 16}, r"decoder_channels: is 16; give four"),
+        ({"decoder_channels": "wide"}, r"decoder_channels: is 'wide'; give four"),
         ({"pretrained_path": "nowhere.pth"}, "nowhere.pth: cannot be read"),
     ],
     ids=str,
@@ -138,40 +148,13 @@ def test_bad_arguments_are_explained(arguments, problem):
         UNetPlusPlus(**arguments)
 
 
-class TestPretrainedEncoder:
-    """Published weights are those of a classifier of colour images, whose head is not needed."""
-
-    @pytest.fixture(scope="class")
-    def classifier(self) -> HRNetEncoder:
-        torch.manual_seed(0)
-        return randomised(HRNetEncoder(3, SMALLEST)).eval()
-
-    @pytest.fixture
-    def published(self, classifier, tmp_path):
-        state = {name: x for name, x in classifier.state_dict().items() if not name.endswith("num_batches_tracked")}
-        head = {"final_layer.0.weight": torch.zeros(2048, 1024, 1, 1), "classifier.weight": torch.zeros(1000, 2048)}
-        torch.save(state | head, tmp_path / "hrnet.pth")
-        return str(tmp_path / "hrnet.pth")
-
-    @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-    def test_a_grey_image_has_the_features_of_the_classifier(self, classifier, published, channels):
-        network = UNetPlusPlus(channels, model_name=SMALLEST, pretrained_path=published).double().eval()
-        grey = torch.rand(1, 1, 64, 96, dtype=torch.float64)
-        with torch.inference_mode():
-            found = network.encoder(grey.expand(-1, channels, -1, -1))
-            expected = deepcopy(classifier).double()(grey.expand(-1, 3, -1, -1))
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-
-    def test_colours_stay_as_they_are(self, classifier, published):
-        encoder = UNetPlusPlus(3, model_name=SMALLEST, pretrained_path=published).encoder
-        assert torch.equal(encoder.conv1.weight, classifier.conv1.weight)
-
-    def test_weights_of_a_deeper_encoder_are_refused_although_every_tensor_is_found(self, tmp_path):
-        """HRNet-w18 has the widths of w18-small-v2, and more blocks."""
-        torch.save(UNetPlusPlus(model_name="hrnet-w18").encoder.state_dict(), tmp_path / "w18.pth")
-        with pytest.raises(HandsegInputError, match=r"holds \d+ tensors of a deeper encoder than this one of \d+"):
-            UNetPlusPlus(model_name="hrnet-w18-small-v2", pretrained_path=str(tmp_path / "w18.pth"))
-
-    def test_weights_of_another_encoder_are_refused_with_the_count(self, published):
-        with pytest.raises(HandsegInputError, match=r"hrnet.pth: fits only \d+ of the encoder's 720 tensors"):
-            UNetPlusPlus(pretrained_path=published)
+def test_a_classifier_under_its_published_names_gives_its_features(randomise, tmp_path):
+    torch.manual_seed(0)
+    classifier = randomise(HRNetEncoder(3, SMALLEST)).double().eval()
+    head = {"final_layer.0.weight": torch.zeros(2048, 1024, 1, 1), "classifier.weight": torch.zeros(1000, 2048)}
+    torch.save(classifier.state_dict() | head, tmp_path / "hrnet.pth")
+    encoder = UNetPlusPlus(model_name=SMALLEST, pretrained_path=str(tmp_path / "hrnet.pth")).encoder.double().eval()
+    grey = torch.rand(1, 1, 64, 96, dtype=torch.float64)
+    with torch.inference_mode():
+        expected = classifier(grey.expand(-1, 3, -1, -1))
+        torch.testing.assert_close(encoder(grey), expected, rtol=1e-4, atol=1e-5)
