@@ -73,11 +73,11 @@ def other_hands(sample_data, tmp_path_factory):
 def needed(small_networks, other_hands, tmp_path):
     """A function that gives what overlays cannot do without: weights to start from, further data, small windows."""
 
-    def ids(bundle: Path, overlays: list[str]) -> dict[str, object]:
+    def ids(bundle: Path, overlays: list[str], **overrides: object) -> dict[str, object]:
         settings: dict[str, object] = {}
         if "finetune" in overlays:
             parser = ConfigParser(read_json(bundle / "configs" / "train.json"))
-            parser.update(small_networks[bundle.name])
+            parser.update(small_networks[bundle.name] | overrides)
             save_weights(parser.get_parsed_content("network_def"), tmp_path / "initial.pt")
             settings["initial_weights"] = str(tmp_path / "initial.pt")
         if "extra_data" in overlays:
@@ -94,7 +94,7 @@ def train(run_bundle, folders, needed, tmp_path):
     """A function that trains a recipe for two epochs of two steps, and returns its parser."""
 
     def run(bundle: Path, overlays: list[str], **overrides: object) -> ConfigParser:
-        settings = SMALL | needed(bundle, overlays) | folders(tmp_path) | overrides
+        settings = SMALL | needed(bundle, overlays, **overrides) | folders(tmp_path) | overrides
         return run_bundle(bundle, files_of(overlays), **settings).parser
 
     return run
@@ -166,10 +166,11 @@ class TestCombinations:
 
     @pytest.mark.parametrize("name", ["swin_unetr", "segformer", "unetplusplus"])
     def test_they_train_every_other_network(self, repository, train, name, tmp_path):
-        self.check(repository / "bundles" / name, train, [*COMBINABLE, "focal_tversky"], tmp_path)
+        heads = {"deep_supervision": True} if name == "unetplusplus" else {}
+        self.check(repository / "bundles" / name, train, [*COMBINABLE, "focal_tversky"], tmp_path, **heads)
 
-    def check(self, bundle, train, overlays, folder):
-        parser = train(bundle, overlays)
+    def check(self, bundle, train, overlays, folder, **settings):
+        parser = train(bundle, overlays, **settings)
         trainer = parser.get_parsed_content("train#trainer")
         assert (trainer.state.epoch, trainer.state.iteration) == (2, 4)
         (loss,) = set(LOSSES) & set(overlays)
