@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from monai.inferers import SlidingWindowInferer
 
+from handseg_bundle_common.errors import HandsegInputError
+
 Network = Callable[..., torch.Tensor]
 
 
@@ -23,6 +25,9 @@ class WindowInferer(SlidingWindowInferer):
         overlap: fraction of a window that its neighbour covers too, 0 to less than 1.
         sw_batch_size: windows that the network gets at once.
         flip: average the logits of every window with those of its left-right mirror image. This doubles the time.
+
+    Raises:
+        HandsegInputError: a size, the overlap or the batch size is out of range.
     """
 
     def __init__(
@@ -34,6 +39,15 @@ class WindowInferer(SlidingWindowInferer):
         *,
         flip: bool = False,
     ) -> None:
+        for name, value in {
+            "image_size": image_size,
+            "window_size": window_size,
+            "sw_batch_size": sw_batch_size,
+        }.items():
+            if value is not None and value < 1:
+                raise HandsegInputError(name, f"{value} is too small", "choose 1 or more")
+        if not 0 <= overlap < 1:
+            raise HandsegInputError("overlap", f"{overlap} is no share of a window", "choose from 0 up to less than 1")
         side = window_size or image_size
         super().__init__((side, side), sw_batch_size, overlap, mode="gaussian")
         self.flip = flip

@@ -13,11 +13,13 @@ from monai.inferers import SlidingWindowInferer
 from torch import nn
 
 from handseg_bundle_common.anatomy import NUM_BONES
+from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.windows import WindowInferer
 
 PEAK_MEMORY = """
 from pathlib import Path
 import torch
+from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.windows import WindowInferer
 
 network = torch.nn.Conv2d(1, {bones}, 1)
@@ -96,6 +98,20 @@ def test_a_flip_averages_with_the_mirror_image(window_size):
         found = WindowInferer(48, window_size, overlap=0.5, flip=True)(image, network)
         assert not torch.allclose(expected, plain(image, network), atol=1e-2)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"overlap": 1.0}, "overlap: 1.0 is no share of a window"),
+        ({"sw_batch_size": 0}, "sw_batch_size: 0 is too small"),
+        ({"window_size": -1}, "window_size: -1 is too small"),
+    ],
+    ids=str,
+)
+def test_bad_settings_are_explained_before_anything_is_trained(settings, problem):
+    with pytest.raises(HandsegInputError, match=problem):
+        WindowInferer(64, **settings)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process's peak memory")

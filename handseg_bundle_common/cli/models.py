@@ -61,6 +61,7 @@ def cross_validate(
     output: str,
     configs: str | None = None,
     only: int | str | None = None,
+    weights: str = "model.pt",
     no_tracking: bool = False,
     **settings: object,
 ) -> Job:
@@ -76,10 +77,11 @@ def cross_validate(
         output: folder for fold0/, fold1/ and the joined results.
         configs: configuration files to lay over the bundle's train.json, separated by commas.
         only: numbers of the folds to run now, separated by commas, in place of all.
+        weights: which weights of a training to score: model.pt, the best ones, or swa.pt of the recipe swa.json.
         no_tracking: do without MLflow.
         settings: values for ids of the bundle's train.json.
     """
-    check_values(bundle=bundle, data=data, folds=folds, output=output, configs=configs)
+    check_values(bundle=bundle, data=data, folds=folds, output=output, configs=configs, weights=weights)
     check_switch("no_tracking", no_tracking)
     wanted = None if only is None else numbers_of("only", only)
     values = settings_of(settings)
@@ -95,6 +97,7 @@ def cross_validate(
             configs=configs.split(",") if configs else (),
             settings=values,
             tracking=not no_tracking,
+            weights=weights,
         )
         return tracking.summary_text(tracking.cross_validate(plan, wanted), output)
 

@@ -42,13 +42,14 @@ def with_extra_data(
         HandsegInputError: a list cannot be read or lacks labels, a weight is not positive, a patient is held out, or
             an image is given twice.
     """
-    if isinstance(extra, (str, PathLike, Mapping)):
+    if not isinstance(extra, Sequence) or isinstance(extra, str):
         raise HandsegInputError("extra_data", f"{extra!r} is no list", _ENTRY)
     if not extra:
         raise HandsegInputError("extra_data", "names no data", _ENTRY)
     added = [item for entry in extra for item in _weighted_items(entry)]
     _check_patients(added, held_out)
     _check_copies([item["image"] for item in added], [item["image"] for item in (*data, *held_out)])
+    _check_labels(added, held_out)
     return [*data, *added]
 
 
@@ -124,6 +125,16 @@ def _check_copies(added: Sequence[str], others: Sequence[str]) -> None:
         raise HandsegInputError(error.filename, f"cannot be read ({error.strerror})", "check the data set") from error
     if copy:
         raise HandsegInputError(copy[0], f"is the same image as {copy[1]}", "keep one of them, or give it more weight")
+
+
+def _check_labels(added: Iterable[Item], held_out: Iterable[Item]) -> None:
+    """Refuse labels of held-out images, by which copies in another encoding are known."""
+    known = {_content(item["label"]): item for item in held_out}
+    for item in added:
+        copied = known.get(_content(item["label"]))
+        if copied is not None:
+            problem = f"holds the labels of {copied['image']}, which is held out for validation"
+            raise HandsegInputError(item["label"], problem, "remove the image from the extra data")
 
 
 def _first_copy(added: Sequence[str], others: Sequence[str]) -> tuple[str, str] | None:

@@ -91,9 +91,9 @@ class WeightAveraging:
 
     def _check(self, trainer: Engine) -> None:
         epochs = trainer.state.max_epochs
-        if self.start >= epochs:
-            problem = f"{self.start} of {epochs} epochs leaves no epoch to average"
-            raise HandsegInputError("swa_start", problem, "choose a lower number or train for more epochs")
+        if not 0 <= self.start < epochs:
+            problem = f"{self.start} leaves no epoch of {epochs} to average"
+            raise HandsegInputError("swa_start", problem, "choose 0 or more, and less than max_epochs")
         if not self._norms:
             logger.info("the network has no batch normalisation, so its average needs no statistics")
 

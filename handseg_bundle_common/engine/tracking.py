@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -37,18 +39,27 @@ def top_level_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the hyper-parameters of a bundle: the plain values at the top of its configuration.
 
     Expressions (`$`), references (`@`), components, macros (`%`) and `resume` are left out, which is true for a part
-    of a training only; the names of the recipe are joined, and the bundle's version is added.
+    of a training only; lists and dictionaries become JSON, the names of the recipe are joined, and the bundle's version
+    is added.
     """
     plain = {
         key: value
         for key, value in config.items()
         if isinstance(value, (bool, int, float)) or (isinstance(value, str) and not value.startswith(("$", "@", "%")))
     }
+    plain |= {key: json.dumps(value) for key, value in config.items() if _is_plain_collection(key, value)}
     plain.pop("resume", None)
     if isinstance(config.get("recipe"), list):
         plain["recipe"] = "+".join(config["recipe"])
     version = config.get("_meta_", {}).get("version")
     return plain if version is None else {**plain, "bundle_version": version}
+
+
+def _is_plain_collection(key: str, value: Any) -> bool:
+    """Tell lists and dictionaries of plain values, such as weights of bones, from components and expressions."""
+    if key.startswith("_") or not isinstance(value, (list, dict)):
+        return False
+    return re.search(r'"[$@%]|"_target_"', json.dumps(value, default=str)) is None
 
 
 class MLflowTracker(MLFlowHandler):

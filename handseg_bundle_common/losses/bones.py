@@ -103,4 +103,5 @@ def _in_channel_order(weights: Mapping[str, float]) -> list[float]:
             similar = get_close_matches(str(name), BONE_NAMES, n=1)
             remedy = f"did you mean {similar[0]}" if similar else "take the data set's names, such as finger-1 or Ulna"
             raise HandsegInputError("bone_weights", f"{name!r} is no bone", remedy)
+        _checked(f"bone_weights of {name}", weights[name])
     return [weights.get(name, 1.0) for name in BONE_NAMES]

@@ -23,7 +23,8 @@ class TverskyLoss(nn.Module):
         beta: weight of false negatives, likewise.
         bone_weights: weights of the mean over the bones, one per bone or by bone name; only their ratios count.
         batch: sum over the batch before the ratio, so that a window without a bone does not count as one lost.
-        smooth: added to both sides of the ratio, so that a bone that is absent and not predicted costs nothing.
+        smooth: px added to both sides of the ratio, so that a bone that is absent and not predicted costs little, and
+            one that is absent and predicted has a gradient.
 
     Raises:
         HandsegInputError: a number is negative, or a bone is unknown.
@@ -36,7 +37,7 @@ class TverskyLoss(nn.Module):
         *,
         bone_weights: BoneWeights | None = None,
         batch: bool = True,
-        smooth: float = 1e-5,
+        smooth: float = 1.0,
     ) -> None:
         super().__init__()
         self.alpha = BoneNumbers("alpha", alpha)
@@ -83,7 +84,8 @@ class FocalTverskyLoss(TverskyLoss):
         gamma: reciprocal of the exponent, above 0, likewise; 1 makes it the Tversky loss.
         bone_weights: weights of the mean over the bones, one per bone or by bone name; only their ratios count.
         batch: sum over the batch before the ratio, so that a window without a bone does not count as one lost.
-        smooth: added to both sides of the ratio, so that a bone that is absent and not predicted costs nothing.
+        smooth: px added to both sides of the ratio, so that a bone that is absent and not predicted costs little, and
+            one that is absent and predicted has a gradient.
 
     Raises:
         HandsegInputError: a number is negative, gamma is 0, or a bone is unknown.
@@ -97,7 +99,7 @@ class FocalTverskyLoss(TverskyLoss):
         *,
         bone_weights: BoneWeights | None = None,
         batch: bool = True,
-        smooth: float = 1e-5,
+        smooth: float = 1.0,
     ) -> None:
         super().__init__(alpha, beta, bone_weights=bone_weights, batch=batch, smooth=smooth)
         self.gamma = BoneNumbers("gamma", gamma)

@@ -84,6 +84,7 @@ def _record(plan: CrossValidation, folds: list[list[str]]) -> dict[str, Any]:
         "folds": folds,
         "configs": [str(Path(path).absolute()) for path in plan.configs],
         "settings": dict(plan.settings or {}),
+        "weights": plan.weights,
     }
 
 
@@ -110,7 +111,7 @@ def _train(plan: CrossValidation, fold: int, parent_run: str | None) -> None:
 
 
 def _evaluate(plan: CrossValidation, fold: int) -> None:
-    """Evaluate the best weights of a fold on its validation images and write their scores."""
+    """Evaluate the weights of a fold on its validation images and write their scores."""
     logger.info("fold %d: evaluation", fold)
     names = Counter(item["image_name"] for item in data_list(plan.data_dir))
     workflow = fold_workflow(
@@ -118,6 +119,7 @@ def _evaluate(plan: CrossValidation, fold: int) -> None:
         fold,
         is_evaluation=True,
         output_dir=str(plan.fold_dir(fold) / "evaluation"),
+        weights=str(plan.fold_dir(fold) / "models" / plan.weights),
         patient_in_names=max(names.values()) > 1,
     )
     _run(workflow)

@@ -17,6 +17,8 @@ from handseg_bundle_common.weights import find_bundle
 
 SCORES = "scores.csv"
 
+_BEST_WEIGHTS, _AVERAGED_WEIGHTS = "model.pt", "swa.pt"
+
 _RESERVED = (
     *("fold", "folds", "data_dir", "bundle_root", "ckpt_dir", "output_dir", "run_name", "parent_run", "resume"),
     # Arguments of MONAI's workflow, among which a setting of that name would be lost.
@@ -36,6 +38,7 @@ class CrossValidation:
         configs: configuration files that are laid over the bundle's `train.json`.
         settings: values for ids at the top of `train.json`, such as `image_size`.
         tracking: record the folds as child runs of one parent run in MLflow.
+        weights: file among those that a fold's training leaves in `models`; `swa.pt` are averaged weights.
     """
 
     bundle: str
@@ -45,6 +48,7 @@ class CrossValidation:
     configs: Sequence[str | PathLike[str]] = ()
     settings: Mapping[str, Any] | None = None
     tracking: bool = True
+    weights: str = _BEST_WEIGHTS
 
     def fold_dir(self, fold: int) -> Path:
         """Return the folder of one fold."""
@@ -81,8 +85,11 @@ def checked_folds(plan: CrossValidation, count: int, only: Sequence[int] | None)
 
 
 def _check_settings(plan: CrossValidation) -> None:
-    """Refuse settings that would change nothing, or what the cross-validation itself sets."""
+    """Refuse settings that would change nothing, what the cross-validation itself sets, and weights nobody writes."""
     parser = fold_workflow(plan, 0, settings=False).parser
+    if plan.weights not in (_BEST_WEIGHTS, _AVERAGED_WEIGHTS if "swa" in parser.config else _BEST_WEIGHTS):
+        remedy = f"choose {_BEST_WEIGHTS}, or {_AVERAGED_WEIGHTS} with swa.json among the configurations"
+        raise HandsegInputError("weights", f"{plan.weights} is not written by this training", remedy)
     for name in plan.settings or {}:
         if name.replace("::", "#").split("#")[0] in _RESERVED:
             remedy = "leave it out; --data, --folds and --output say where"

@@ -57,11 +57,13 @@ def files_of(overlays):
 
 @pytest.fixture(scope="module")
 def other_hands(sample_data, tmp_path_factory):
-    """Both hands of a further patient: those of one of the sample, with another corner."""
+    """Both hands of a further patient: those of one of the sample, in files of other content."""
     folder = tmp_path_factory.mktemp("other")
     source = data_list(sample_data)[0]["patient"]
     for part in ("DCM", "outputs_json"):
         shutil.copytree(sample_data / part / source, folder / part / "another")
+    for path in (folder / "outputs_json").rglob("*.json"):
+        path.write_text(json.dumps(read_json(path), indent=1))
     for path in (folder / "DCM").rglob("*.png"):
         picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         picture[0, 0] = 255 - picture[0, 0]

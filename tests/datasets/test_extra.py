@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from monai.bundle import ConfigParser
 
@@ -23,7 +24,8 @@ def data_set(root: Path, patients: str) -> Path:
     for patient in patients:
         (root / "DCM" / patient).mkdir(parents=True)
         (root / "DCM" / patient / "1.png").write_text(f"{root.name[:1]}{patient}")
-        write_annotations(root / "outputs_json" / patient / "1.json", {})
+        triangle = np.array([[0, 0], [len(root.name), 0], [0, ord(patient[0])]], np.float64)
+        write_annotations(root / "outputs_json" / patient / "1.json", {"Ulna": [triangle]})
     return root
 
 
@@ -136,6 +138,14 @@ def test_an_image_that_is_there_already_is_refused(own: list[dict[str, str]], fu
             with_extra_data(data, [{"data": further}], held_out)
     with pytest.raises(HandsegInputError, match=r"x.1\.png: is the same image as .*x.1\.png; .* give it more weight"):
         with_extra_data([], [{"data": further}, {"data": further}], [])
+
+
+def test_held_out_labels_are_refused_whatever_has_become_of_the_image(own: list[dict[str, str]], further: Path) -> None:
+    shutil.copy(own[1]["label"], further / "outputs_json" / "y" / "1.json")
+    with pytest.raises(
+        HandsegInputError, match=rf"y.1\.json: holds the labels of {own[1]['image']}, which is held out"
+    ):
+        with_extra_data(own[:1], [{"data": further}], own[1:])
 
 
 def test_copies_within_the_own_data_are_not_its_business(own: list[dict[str, str]], further: Path) -> None:

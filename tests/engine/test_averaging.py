@@ -248,7 +248,7 @@ def test_a_start_after_the_last_epoch_is_refused(tmp_path):
     with pytest.raises(HandsegInputError) as caught:
         Training(tmp_path, max_epochs=3, start=3).run()
     assert str(caught.value) == (
-        "swa_start: 3 of 3 epochs leaves no epoch to average; choose a lower number or train for more epochs."
+        "swa_start: 3 leaves no epoch of 3 to average; choose 0 or more, and less than max_epochs."
     )
 
 

@@ -154,6 +154,10 @@ def test_parameters_are_the_plain_values_at_the_top_of_a_configuration():
         "learning_rate": 0.1,
         "model_name": "efficientnet-b0",
         "recipe": ["effisegnet", "swa"],
+        "bone_weights": {"Pisiform": 2.0},
+        "bce_weight": [[1, 5.0], [9, 1.0]],
+        "dice_weight": [[1, 1.0], ["@max_epochs", 5.0]],
+        "training": ["$@train#trainer.run()"],
         "resume": False,
         "device": "$torch.device('cpu')",
         "dataset_dir": "@data_dir",
@@ -164,6 +168,8 @@ def test_parameters_are_the_plain_values_at_the_top_of_a_configuration():
         "learning_rate": 0.1,
         "model_name": "efficientnet-b0",
         "recipe": "effisegnet+swa",
+        "bone_weights": '{"Pisiform": 2.0}',
+        "bce_weight": "[[1, 5.0], [9, 1.0]]",
         "bundle_version": "1.2.3",
     }
 

@@ -22,8 +22,8 @@ def test_bones_do_not_compete(loss: torch.nn.Module) -> None:
 @every_loss
 @pytest.mark.parametrize("channel", [0, 1, 2])
 def test_every_channel_counts_the_first_too(loss: torch.nn.Module, channel: int) -> None:
-    target = torch.ones((1, 3, 4, 4))
-    logits = torch.full((1, 3, 4, 4), 30.0)
+    target = torch.ones((1, 3, 20, 20))
+    logits = torch.full((1, 3, 20, 20), 30.0)
     logits[:, channel] = -3.0
     assert loss(logits, target).item() > 0.3
 

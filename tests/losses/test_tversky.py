@@ -12,7 +12,7 @@ from monai import losses
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.losses import FocalTverskyLoss, TverskyLoss
 
-SMOOTH = 1e-5
+SMOOTH = 1.0  # px
 P, Q = 1 / (1 + math.exp(-2)), 1 / (1 + math.exp(1))  # sigmoid of 2 and -1
 LOGITS, TARGET = torch.tensor([[[[2.0, -1.0]]]]), torch.tensor([[[[1, 0]]]], dtype=torch.uint8)
 
@@ -46,14 +46,16 @@ def test_defaults_are_those_of_the_papers() -> None:
 @pytest.mark.parametrize("batch", [True, False])
 def test_tversky_loss_is_monais(batch: bool) -> None:
     logits, target = random_case()
-    expected = losses.TverskyLoss(sigmoid=True, alpha=0.2, beta=0.6, batch=batch)(logits, target.float())
+    expected = losses.TverskyLoss(sigmoid=True, alpha=0.2, beta=0.6, batch=batch, smooth_nr=1, smooth_dr=1)(
+        logits, target.float()
+    )
     torch.testing.assert_close(TverskyLoss(0.2, 0.6, batch=batch)(logits, target), expected)
 
 
 def test_half_and_half_is_the_dice_loss() -> None:
     logits, target = random_case()
     expected = losses.DiceLoss(sigmoid=True, batch=True)(logits, target.float())
-    torch.testing.assert_close(TverskyLoss(0.5, 0.5)(logits, target), expected, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(TverskyLoss(0.5, 0.5, smooth=1e-5)(logits, target), expected, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("batch", [True, False])
@@ -75,7 +77,15 @@ def test_numbers_and_weights_per_bone(batch: bool) -> None:
 def test_exponent_comes_before_the_mean() -> None:
     """One bone perfect, one lost: half of 1, not (1 / 2) ** (3 / 4)."""
     logits = torch.tensor([[[[40.0]], [[-40.0]]]])
-    assert FocalTverskyLoss()(logits, torch.ones_like(logits)).item() == pytest.approx(0.5, abs=1e-4)
+    assert FocalTverskyLoss(smooth=1e-5)(logits, torch.ones_like(logits)).item() == pytest.approx(0.5, abs=1e-4)
+
+
+def test_a_bone_that_is_absent_and_predicted_is_unlearned() -> None:
+    """In no window of the batch, and predicted faintly everywhere: every pixel has a gradient worth a step."""
+    logits = torch.full((1, 1, 64, 64), -5.0, requires_grad=True)
+    for loss in (TverskyLoss(), FocalTverskyLoss()):
+        (gradient,) = torch.autograd.grad(loss(logits, torch.zeros_like(logits)), logits)
+        assert gradient.min() > 1e-6
 
 
 @pytest.mark.parametrize("gamma", [4 / 3, 3.0, 0.5])

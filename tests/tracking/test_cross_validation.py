@@ -190,3 +190,17 @@ def test_a_lost_parent_run_is_replaced(tmp_path, caplog):
     with ParentRun.of(tmp_path, elsewhere, {}) as other:
         assert other.run_id != first.run_id
     assert "logging to a new one" in caplog.text
+
+
+def test_averaged_weights_are_scored_on_request(plan, repository, tmp_path):
+    recipe = str(repository / "bundles" / "effisegnet" / "configs" / "swa.json")
+    settings = {**plan.settings, "swa_start": 0}
+    averaged = replace(plan, configs=[recipe], settings=settings, output=tmp_path, weights="swa.pt", tracking=False)
+    cross_validate(averaged, [0])
+    config = json.loads((tmp_path / "fold0" / "evaluation" / "config.json").read_text())
+    assert config["weights"] == str(tmp_path / "fold0" / "models" / "swa.pt")
+
+
+def test_weights_that_no_training_writes_are_refused_before_it_starts(plan, tmp_path):
+    with pytest.raises(HandsegInputError, match=r"weights: swa.pt is not written by this training; .* swa.json"):
+        cross_validate(replace(plan, output=tmp_path, weights="swa.pt"), [0])
