@@ -1,11 +1,12 @@
-"""What the network of each bundle learns in the same processor time.
+"""What the network of each bundle learns in about the same processor time.
 
     python benchmarks/equal_budget.py TRAINING TEST --output FOLDER [--minutes 30] [--bundles effisegnet,segformer]
-        [--image_size 256] [--batch_size 4] [--threads 1]
+        [--image_size 256] [--batch_size 4] [--augmentation_strength 0.5] [--threads 1]
 
-TRAINING and TEST are folders of radiographs and polygons. A few steps of a bundle's own training tell how many epochs
-fit into the time; then it is trained by its train.json with size, batch and augmentation as given here, and evaluated
-on all hands of TEST. The table gives the processor time that the training really took, its data loading included.
+TRAINING and TEST are folders of radiographs and polygons. A few steps of network and loss on random images, and what
+loading is known to take, tell how many epochs fit into the time; then the bundle is trained by its train.json with size,
+batch and augmentation as given here, and evaluated on all hands of TEST. The table gives the processor time that the
+training really took, its data loading included.
 """
 
 from __future__ import annotations
@@ -41,17 +42,17 @@ def seconds_a_step(bundle: str, size: int, batch_size: int) -> float:
     return (time.process_time() - start) / _STEPS + _LOADING_S * batch_size
 
 
-def first_fold(folder: Path, patients: list[str], path: Path) -> Path:
+def write_folds_with_first(folder: Path, patients: list[str], path: Path) -> Path:
     """Write a folds file whose first fold is the patients given, and whose second one is all others."""
     others = sorted({item["patient"] for item in data_list(folder)} - set(patients))
     path.write_text(json.dumps({"folds": [patients, others] if others else [patients]}))
     return path
 
 
-def run(bundle: str, overlay: str, run_id: str, arguments: argparse.Namespace, **settings: object) -> float:
+def run(bundle: str, overlays: list[str], run_id: str, arguments: argparse.Namespace, **settings: object) -> float:
     """Run a bundle's configuration through MONAI's command and return the minutes of processor time it took."""
     configs = Path(find_bundle(bundle), "configs")
-    files = [str(configs / name) for name in dict.fromkeys(("train.json", overlay, "no_tracking.json"))]
+    files = [str(configs / name) for name in ("train.json", *overlays, "no_tracking.json")]
     command = [sys.executable, "-m", "monai.bundle", "run", run_id, "--config_file", str(files)]
     common = {"image_size": arguments.image_size, "device": "cpu", "batch_size": arguments.batch_size}
     for name, value in (common | settings).items():
@@ -68,14 +69,14 @@ def compare(bundle: str, arguments: argparse.Namespace) -> list[str]:
     folder = arguments.output / bundle
     folder.mkdir(parents=True, exist_ok=True)
     patients = sorted({item["patient"] for item in data_list(arguments.training)})
-    folds = first_fold(arguments.training, patients[:2], folder / "training_folds.json")
+    folds = write_folds_with_first(arguments.training, patients[:2], folder / "training_folds.json")
     hands = sum(item["patient"] in patients[2:] for item in data_list(arguments.training))
     steps = arguments.minutes * 60 / seconds_a_step(bundle, arguments.image_size, arguments.batch_size)
     epochs = max(1, round(steps * arguments.batch_size / hands))
     models = {"ckpt_dir": folder / "models"}
     minutes = run(
         bundle,
-        "no_tracking.json",
+        [],
         "training",
         arguments,
         data_dir=arguments.training,
@@ -88,11 +89,11 @@ def compare(bundle: str, arguments: argparse.Namespace) -> list[str]:
         **models,
     )
     tested = sorted({item["patient"] for item in data_list(arguments.test)})
-    folds = first_fold(arguments.test, tested, folder / "test_folds.json")
+    folds = write_folds_with_first(arguments.test, tested, folder / "test_folds.json")
     results = folder / "evaluation"
     run(
         bundle,
-        "evaluate.json",
+        ["evaluate.json"],
         "evaluating",
         arguments,
         data_dir=arguments.test,

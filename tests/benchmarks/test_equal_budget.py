@@ -10,7 +10,7 @@ from handseg_bundle_common.datasets import fold_split
 
 
 def test_the_first_fold_is_validated_and_the_others_train(script, sample_data, tmp_path):
-    path = script.first_fold(sample_data, ["sim29-0002"], tmp_path / "folds.json")
+    path = script.write_folds_with_first(sample_data, ["sim29-0002"], tmp_path / "folds.json")
     patients = [
         {item["patient"] for item in fold_split(sample_data, path, 0, part)} for part in ("validation", "training")
     ]
@@ -19,7 +19,7 @@ def test_the_first_fold_is_validated_and_the_others_train(script, sample_data, t
 
 def test_a_fold_of_everybody_has_no_other(script, sample_data, tmp_path):
     everybody = [f"sim29-000{k}" for k in range(1, 5)]
-    path = script.first_fold(sample_data, everybody, tmp_path / "folds.json")
+    path = script.write_folds_with_first(sample_data, everybody, tmp_path / "folds.json")
     assert json.loads(path.read_text()) == {"folds": [everybody]}
 
 
