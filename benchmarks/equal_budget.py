@@ -4,9 +4,9 @@
         [--image_size 256] [--batch_size 4] [--augmentation_strength 0.5] [--threads 1]
 
 TRAINING and TEST are folders of radiographs and polygons. A few steps of network and loss on random images, and what
-loading is known to take, tell how many epochs fit into the time; then the bundle is trained by its train.json with size,
-batch and augmentation as given here, and evaluated on all hands of TEST. The table gives the processor time that the
-training really took, its data loading included.
+loading is known to take, tell how many epochs fit into the time; then the bundle is trained by its train.json with
+size, batch and augmentation as given here, and evaluated on all hands of TEST. The table gives the processor time that
+the training really took, its data loading included.
 """
 
 from __future__ import annotations
