@@ -30,6 +30,7 @@ FLOORS = {
     "engine": 3,
     "windows": 3,
     "simulation": 3,
+    "ensemble": 4,
     "inference": 5,
     "tracking": 5,
     "cli": 7,

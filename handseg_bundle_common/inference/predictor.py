@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from monai.bundle import ConfigParser
+from numpy.typing import NDArray
 from torch import nn
 
 from handseg_bundle_common.errors import HandsegInputError, causes, input_error
 from handseg_bundle_common.files import read_json
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.transforms import SIZE_KEY, restore_masks
-from handseg_bundle_common.weights import find_bundle, stored_settings
+from handseg_bundle_common.weights import adopt_settings, find_bundle
 
 _PARTS = ("network", "preprocessing", "inferer", "threshold")
 _CHECK_BUNDLE = "compare the bundle with bundles/effisegnet"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network makes of one radiograph.
+
+    Attributes:
+        masks: packed masks (H, W) at the native size.
+        logits: (29, h, w) at the working size, 0 being the decision where the threshold is 0.5.
+        votes: packed masks (h, w) that each member of an ensemble would have given; empty for a single network.
+    """
+
+    masks: Packed
+    logits: torch.Tensor
+    votes: list[Packed]
 
 
 @dataclass(frozen=True)
@@ -32,6 +49,7 @@ class Predictor:
         inferer: called with a batch (1, 1, h, w) and the network, returns logits (1, 29, h, w).
         threshold: probability above which a pixel belongs to a bone, one for all or one per bone.
         device: where the network runs.
+        origin: bundle, weights and sizes, as plain values.
     """
 
     network: nn.Module
@@ -39,9 +57,14 @@ class Predictor:
     inferer: Callable[[torch.Tensor, nn.Module], torch.Tensor]
     threshold: float | list[float]
     device: torch.device
+    origin: Mapping[str, Any]
 
     def __call__(self, path: str | PathLike[str]) -> Packed:
-        """Return the packed masks (H, W) of a radiograph at its native size.
+        """Return the packed masks (H, W) of a radiograph at its native size; see `predict`."""
+        return self.predict(path).masks
+
+    def predict(self, path: str | PathLike[str]) -> Prediction:
+        """Segment a radiograph.
 
         Raises:
             HandsegInputError: the radiograph cannot be read, or does not fit into the memory of the device.
@@ -53,7 +76,14 @@ class Predictor:
                 logits = self.inferer(torch.as_tensor(item["image"])[None].to(self.device), self.network)
         except torch.OutOfMemoryError as error:
             raise HandsegInputError(path, f"does not fit into the memory of {self.device}", "use the CPU") from error
-        return restore_masks(logits[0], item[SIZE_KEY], self.threshold)
+        masks = restore_masks(logits[0], item[SIZE_KEY], self.threshold)
+        return Prediction(masks, logits[0], votes_of_members(self.network, logits.shape[-2:])[0])
+
+    def probabilities(self, prediction: Prediction) -> NDArray[np.float32]:
+        """Return probabilities (29, h, w) at the working size, calibrated if the network is an ensemble."""
+        calibrated = getattr(self.network, "probabilities", torch.sigmoid)
+        probabilities: torch.Tensor = calibrated(prediction.logits[None].float())[0]
+        return np.asarray(probabilities.cpu(), np.float32)
 
     def _load(self, path: str | PathLike[str]) -> dict[str, Any]:
         try:
@@ -63,6 +93,21 @@ class Predictor:
             if found is None:
                 raise
             raise found from None
+
+
+def votes_of_members(network: nn.Module, size: Sequence[int]) -> list[list[Packed]]:
+    """Return what the members of an ensemble alone would have decided in its last call, image by image.
+
+    Args:
+        network: an ensemble; any other network gives no votes for one image.
+        size: (h, w) of the images, from which the inferer has made a square with equal borders on both sides.
+    """
+    passes = getattr(network, "votes_of_passes", [])
+    if not passes:
+        return [[]]
+    top, left = ((side - length) // 2 for side, length in zip(passes[0].shape[-2:], size, strict=True))
+    cropped = [votes[:, top : top + size[0], left : left + size[1]].cpu().numpy().astype(np.uint32) for votes in passes]
+    return [list(of_image) for of_image in zip(*cropped, strict=True)]
 
 
 def load_predictor(
@@ -105,22 +150,20 @@ def load_predictor(
     }
     parser = ConfigParser({**config, **{name: value for name, value in overrides.items() if value is not None}})
     try:
-        _adopt_settings(parser, explicit=overrides)
+        stored = parser.get_parsed_content("weights") if "weights" in parser else None
+        if stored is not None:
+            adopt_settings(parser, stored, overrides)
         parts = {part: parser.get_parsed_content(part) for part in _PARTS}
     except Exception as error:  # a configuration may name any code
         raise _explained(path, error) from error
     parts["network"].eval()
-    return Predictor(**parts, device=chosen)
+    return Predictor(**parts, device=chosen, origin=_origin(parser, root))
 
 
-def _adopt_settings(parser: ConfigParser, explicit: Mapping[str, Any]) -> None:
-    """Take image size, encoder and so on from the weights, where the configuration has an id of that name."""
-    if "weights" not in parser:
-        return
-    for name, value in stored_settings(parser.get_parsed_content("weights")).items():
-        if name in parser and explicit.get(name) is None:
-            parser[name] = value
-    parser.parse(reset=True)
+def _origin(parser: ConfigParser, root: str) -> dict[str, Any]:
+    """Return bundle, weights and sizes of a configuration, those that it has."""
+    names = ("weights", "image_size", "window_size", "overlap", "flip", "threshold", "members", "combine")
+    return {"bundle": root, **{name: parser.get_parsed_content(name) for name in names if name in parser}}
 
 
 def choose_device(name: str = "auto") -> torch.device:

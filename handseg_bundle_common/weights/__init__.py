@@ -1,5 +1,6 @@
 """Weights and checkpoints on disk: the only place that loads or saves them, and that finds a bundle's folder."""
 
+from handseg_bundle_common.weights.adoption import adopt_settings
 from handseg_bundle_common.weights.bundles import METADATA, bundle_shelves, find_bundle, known_bundles
 from handseg_bundle_common.weights.fit import load_weights
 from handseg_bundle_common.weights.sources import required_file, starting_weights
@@ -13,6 +14,7 @@ from handseg_bundle_common.weights.storage import (
 
 __all__ = [
     "METADATA",
+    "adopt_settings",
     "bundle_shelves",
     "find_bundle",
     "known_bundles",

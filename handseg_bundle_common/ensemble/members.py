@@ -1,0 +1,185 @@
+"""Members of an ensemble: networks of other bundles, each with its own size, windows and weights."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  the name that PyTorch's own documentation uses
+
+from handseg_bundle_common.anatomy import BONE_NAMES
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.files import read_json
+from handseg_bundle_common.weights import METADATA, adopt_settings, find_bundle, load_weights
+
+logger = logging.getLogger(__name__)
+
+_WINDOW_IDS = ("image_size", "window_size", "overlap", "sw_batch_size", "flip")
+_COMPARE = "compare it with bundles/ensemble/configs/inference.json"
+
+
+class Role(StrEnum):
+    """What a member is in the ensemble for."""
+
+    GENERAL = "general"
+    SMALL_BONES = "small bones"
+
+
+@dataclass(frozen=True)
+class MemberSettings:
+    """How a configuration names a member.
+
+    Attributes:
+        name: unique in the ensemble.
+        bundle: folder or name of its bundle.
+        weights: file, relative to the bundle's folder or else to the working directory.
+        role: what it is there for.
+        windows: values for `image_size`, `window_size`, `overlap`, `sw_batch_size` and `flip` in place of those that
+            the weights remember.
+    """
+
+    name: str
+    bundle: str
+    weights: str
+    role: Role = Role.GENERAL
+    windows: Mapping[str, Any] | None = None
+
+    @classmethod
+    def parse(cls, description: object) -> MemberSettings:
+        """Check what stands in a configuration.
+
+        Raises:
+            HandsegInputError: a key is missing or unknown, or a value cannot be used.
+        """
+        known = [field.name for field in fields(cls)]
+        if not isinstance(description, Mapping) or not {"name", "bundle", "weights"} <= set(description):
+            raise HandsegInputError("members", f"{description!r} lacks name, bundle or weights", _COMPARE)
+        unknown = set(description) - set(known)
+        if unknown:
+            remedy = f"use {', '.join(known)}"
+            raise HandsegInputError("members", f"{description['name']} has the unknown key {min(unknown)!r}", remedy)
+        if description.get("role", Role.GENERAL) not in set(Role):
+            problem = f"{description['name']} has the unknown role {description['role']!r}"
+            raise HandsegInputError("members", problem, f"choose {' or '.join(Role)}")
+        member = cls(**{**description, "role": Role(description.get("role", Role.GENERAL))})
+        unknown = set(member.windows or {}) - set(_WINDOW_IDS)
+        if unknown:
+            problem = f"the windows of {member.name} have the unknown key {min(unknown)!r}"
+            raise HandsegInputError("members", problem, f"use {', '.join(_WINDOW_IDS)}")
+        return member
+
+    @property
+    def weights_file(self) -> Path:
+        """Absolute path of the weights, whether they are there or not."""
+        in_bundle = Path(find_bundle(self.bundle), Path(self.weights).expanduser())
+        elsewhere = Path(self.weights).expanduser().absolute()
+        return elsewhere if elsewhere.exists() and not in_bundle.exists() else in_bundle
+
+
+class Member(nn.Module):
+    """A network that sees the ensemble's image at its own size and through its own windows.
+
+    Args:
+        settings: how the configuration names it.
+        network: takes images (N, 1, h, w), returns logits (N, 29, h, w).
+        inferer: called with images and the network.
+        image_size: longer side in px at which the network works.
+    """
+
+    def __init__(
+        self,
+        settings: MemberSettings,
+        network: nn.Module,
+        inferer: Callable[[Tensor, nn.Module], Tensor],
+        image_size: int,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.network = network
+        self.inferer = inferer
+        self.image_size = image_size
+
+    @classmethod
+    def build(cls, settings: MemberSettings) -> Member:
+        """Build the network of a member's bundle with the settings of its weights, if they are there.
+
+        The weights themselves are not loaded: `load` does that. This runs code that the bundle's configuration names.
+
+        Raises:
+            HandsegInputError: the bundle or the settings of its weights cannot be used, or its classes are others.
+        """
+        root = find_bundle(settings.bundle)
+        path = Path(root, "configs", "inference.json")
+        config = read_json(path, _COMPARE)
+        if not isinstance(config, dict) or not {"network_def", "inferer", "image_size"} <= set(config):
+            raise HandsegInputError(path, "does not define network_def, inferer and image_size", _COMPARE)
+        if "members" in config:
+            raise HandsegInputError(settings.name, "is an ensemble itself", "name its members instead")
+        _check_classes(Path(root) / METADATA)
+        windows = settings.windows or {}
+        parser = ConfigParser({**config, "bundle_root": root, "device": torch.device("cpu"), **windows})
+        if settings.weights_file.exists():
+            # Explicit values win even if they are null, which takes the whole radiograph.
+            adopt_settings(parser, settings.weights_file, dict.fromkeys(windows, True))
+        parts = {name: parser.get_parsed_content(name) for name in ("network_def", "inferer", "image_size")}
+        return cls(settings, parts["network_def"], parts["inferer"], parts["image_size"])
+
+    def load(self) -> None:
+        """Load the weights.
+
+        Raises:
+            HandsegInputError: they are missing or do not fit.
+        """
+        load_weights(self.network, self.settings.weights_file)
+
+    def forward(self, image: Tensor, canvas_size: int) -> Tensor:
+        """Return logits (N, 29, h, w) at the member's size.
+
+        Args:
+            image: images (N, 1, H, W) at the ensemble's size.
+            canvas_size: longer side in px of a radiograph at the ensemble's size.
+        """
+        logits: Tensor = self.inferer(resized(image, self.image_size / canvas_size), self.network)
+        return logits
+
+    def magnified(self, crop: Tensor, canvas_size: int, magnification: float) -> Tensor:
+        """Return logits (N, 29, h, w) of a part of the image that the network sees enlarged, in one piece.
+
+        Args:
+            crop: (N, 1, H, W), cut from images at the ensemble's size.
+            canvas_size: as in `forward`.
+            magnification: enlargement in comparison with `forward`.
+        """
+        logits: Tensor = self.network(resized(crop, magnification * self.image_size / canvas_size))
+        return logits
+
+
+def resized(image: Tensor, scale: float) -> Tensor:
+    """Enlarge or shrink images (N, C, H, W) bilinearly, without aliasing."""
+    size = [max(1, round(side * scale)) for side in image.shape[-2:]]
+    return resized_to(image, size)
+
+
+def resized_to(image: Tensor, size: Sequence[int]) -> Tensor:
+    """Bring images (N, C, H, W) to a size (h, w) bilinearly, without aliasing."""
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    shrinks = image.shape[-2] > size[0]
+    return F.interpolate(image, tuple(size), mode="bilinear", antialias=shrinks)
+
+
+def _check_classes(path: Path) -> None:
+    metadata = read_json(path, _COMPARE)
+    try:
+        classes = list(metadata["network_data_format"]["outputs"]["pred"]["channel_def"].values())
+    except (TypeError, KeyError, AttributeError) as error:
+        raise HandsegInputError(path, "does not name the classes of the network", _COMPARE) from error
+    if classes != list(BONE_NAMES):
+        raise HandsegInputError(path, "names other classes, or the same in another order", "use a bundle of handseg")
