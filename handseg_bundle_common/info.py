@@ -18,7 +18,7 @@ from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import read_json
 from handseg_bundle_common.resources import cache_folder
-from handseg_bundle_common.weights import METADATA, bundle_shelves, known_bundles, stored_settings
+from handseg_bundle_common.weights import METADATA, bundle_shelves, find_bundle, known_bundles, stored_settings
 
 _PACKAGES = ("torch", "monai", "mlflow")
 # These are complete on their own or part of every bundle; the others are laid over train.json.
@@ -58,6 +58,7 @@ def bundle_info(folder: Path) -> dict[str, Any]:
     try:
         info |= _description(folder)
         info["weights"] = _weights(folder / "models" / "model.pt")
+        info["members"] = _members(folder / "configs" / "inference.json")
     except HandsegInputError as error:
         info["problem"] = str(error)
     return info
@@ -139,6 +140,19 @@ def _weights(path: Path) -> dict[str, Any]:
     }
 
 
+def _members(path: Path) -> list[dict[str, Any]]:
+    """Return name, bundle and weights of an ensemble's members, and whether the weights are there."""
+    members = _dig(read_json(path, _REMEDY), "members") or []
+    if not all(isinstance(member, dict) and {"name", "bundle", "weights"} <= set(member) for member in members):
+        raise HandsegInputError(path, "has a member without name, bundle or weights", _REMEDY)
+    found = []
+    for member in members:
+        weights = Path(find_bundle(member["bundle"]), member["weights"])
+        described = {name: member[name] for name in ("name", "bundle")}
+        found.append({**described, "weights": str(weights), "present": weights.is_file()})
+    return found
+
+
 def _dig(document: Any, *keys: str) -> Any:
     """Return what stands under keys within keys, or None."""
     for key in keys:
@@ -157,6 +171,9 @@ def _bundle_rows(bundle: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "overlays", ", ".join(bundle["overlays"]) or "none"
     if "weights" in bundle:
         yield "weights", _weights_text(bundle["weights"])
+    if bundle.get("members"):
+        states = (f"{member['name']}{'' if member['present'] else ' (no weights)'}" for member in bundle["members"])
+        yield "members", ", ".join(states)
     if bundle["problem"]:
         yield "problem", bundle["problem"]
 

@@ -143,6 +143,20 @@ def test_a_broken_bundle_is_listed_with_its_problem_beside_the_others(bundles, d
     assert problem in info_text(info)
 
 
+def test_an_ensemble_tells_which_members_have_weights(bundles, repository):
+    shutil.copytree(repository / "bundles" / "ensemble" / "configs", bundles / "ensemble" / "configs")
+    path = bundles / "ensemble" / "configs" / "inference.json"
+    (bundles / "effisegnet" / "models").mkdir()
+    (bundles / "effisegnet" / "models" / "there.pt").touch()
+    members = [{"name": name, "bundle": "effisegnet", "weights": f"models/{name}.pt"} for name in ("there", "absent")]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"members": members}))
+    info = bundle_info(bundles / "ensemble")
+    assert info["problem"] is None
+    assert [member["present"] for member in info["members"]] == [True, False]
+    assert info["members"][0]["weights"] == str(bundles / "effisegnet" / "models" / "there.pt")
+    assert "  members   there, absent (no weights)" in info_text(system_info()).splitlines()
+
+
 def test_the_text_is_a_table_of_what_json_holds(bundles):
     info = system_info()
     text = info_text(json.loads(json.dumps(info)))

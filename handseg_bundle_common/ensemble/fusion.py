@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 import torch
@@ -69,7 +70,7 @@ class Fusion(nn.Module):
         self.names = tuple(names)
 
 
-def save_fusion(fusion: Fusion, path: str, settings: Mapping[str, Any] | None = None) -> None:
+def save_fusion(fusion: Fusion, path: str | PathLike[str], settings: Mapping[str, Any] | None = None) -> None:
     """Write an ensemble's own weights, a few kilobytes; its members keep theirs.
 
     Args:
@@ -84,7 +85,7 @@ def save_fusion(fusion: Fusion, path: str, settings: Mapping[str, Any] | None = 
     save_checkpoint(path, {"members": list(fusion.names), "settings": dict(settings or {}), "model": tensors})
 
 
-def load_fusion(fusion: Fusion, path: str) -> None:
+def load_fusion(fusion: Fusion, path: str | PathLike[str]) -> None:
     """Read what `save_fusion` wrote, for the same members in any order.
 
     Raises:

@@ -21,6 +21,7 @@ from handseg_bundle_common.masks import Packed, pack_masks
 from handseg_bundle_common.transforms import ScaleRadiographd
 
 OVERLAYS, SUBMISSION, IMAGES = "overlays", "predictions.csv", "images.csv"
+CONFIDENCE, PROBABILITIES, ORIGIN = "confidence.csv", "probabilities", "prediction.json"
 
 _stretch = ScaleRadiographd("image")
 

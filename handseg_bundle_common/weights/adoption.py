@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from monai.bundle import ConfigParser
+from typing import TYPE_CHECKING, Any
 
 from handseg_bundle_common.weights.storage import PathLike, stored_settings
+
+if TYPE_CHECKING:  # loading weights does without MONAI
+    from monai.bundle import ConfigParser
 
 
 def adopt_settings(parser: ConfigParser, path: PathLike, explicit: Mapping[str, Any]) -> None:

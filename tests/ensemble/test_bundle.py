@@ -1,0 +1,62 @@
+"""A selection becomes a bundle of its own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from monai.bundle import ConfigParser
+
+from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
+from handseg_bundle_common.ensemble import EnsembleNetwork, load_ensemble, write_ensemble_bundle
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.inference import load_predictor
+from handseg_bundle_common.weights import find_bundle
+
+
+@pytest.fixture
+def selection(toy_member):
+    """Two members of two sizes, the first of which alone decides about the thumb's tip."""
+    weights = torch.full((2, NUM_BONES), 0.5)
+    weights[:, 0] = torch.tensor([1.0, 0.0])
+    return {
+        "members": [toy_member("a", 4.0, -2.0, image_size=64), toy_member("b", 2.0, 1.0, role="small bones")],
+        "combine": "probabilities",
+        "bone_weights": {"a": weights[0].tolist(), "b": weights[1].tolist()},
+        "thresholds": dict.fromkeys(BONE_NAMES, 0.5) | {"Pisiform": 0.4},
+        "calibration": dict.fromkeys(BONE_NAMES, [1.0, 0.0]),
+    }
+
+
+def test_it_predicts_with_the_members_and_numbers_of_the_selection(selection, image, tmp_path):
+    folder = write_ensemble_bundle(selection, tmp_path / "mine")
+    predictor = load_predictor(str(folder), device="cpu")
+    expected = load_ensemble(EnsembleNetwork(selection["members"], 64), str(folder / "models" / "model.pt"))
+    assert torch.equal(predictor.network(image), expected(image))
+    assert expected.fusion.weights[:, 0].tolist() == [1, 0]
+    assert expected.fusion.thresholds[BONE_NAMES.index("Pisiform")] == pytest.approx(0.4)
+
+
+def test_the_canvas_is_as_large_as_the_largest_member(selection, tmp_path):
+    predictor = load_predictor(str(write_ensemble_bundle(selection, tmp_path / "mine")), device="cpu")
+    assert tuple(predictor.inferer.roi_size) == (64, 64)
+
+
+def test_it_is_found_under_its_own_name_and_names_the_thresholds(selection, tmp_path, monkeypatch):
+    folder = write_ensemble_bundle(selection, tmp_path / "shelf" / "mine")
+    monkeypatch.setenv("HANDSEG_BUNDLES", str(tmp_path / "shelf"))
+    assert find_bundle("mine") == str(folder)
+    metadata = json.loads((folder / "configs" / "metadata.json").read_text())
+    assert metadata["name"] == "mine"
+    assert metadata["thresholds"]["Pisiform"] == pytest.approx(0.4)
+    for name in ("inference.json", "evaluate.json"):
+        parser = ConfigParser(json.loads((folder / "configs" / name).read_text()))
+        assert parser.get_parsed_content("bundle_root") == str(folder)
+
+
+def test_an_unknown_weight_is_refused_and_nothing_is_written(selection, tmp_path):
+    del selection["bone_weights"]["b"]
+    with pytest.raises(HandsegInputError, match="lacks a number for a member or bone"):
+        write_ensemble_bundle(selection, tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
