@@ -17,21 +17,24 @@ def predict(
     threshold: float | str | None = None,
     weights: str | None = None,
     keep_folders: bool = False,
+    probabilities: bool = False,
 ) -> Job:
-    """Segment radiographs: overlays and a submission CSV at their native sizes.
+    """Segment radiographs: overlays, a submission CSV at their native sizes, and how far each bone can be trusted.
 
     Args:
         images: radiographs (PNG, JPEG, TIFF) and folders, which are searched recursively.
         bundle: name or folder of a bundle, such as effisegnet.
-        output: folder for overlays/IMAGE.png and predictions.csv.
+        output: folder for overlays/IMAGE.png, predictions.csv and confidence.csv.
         device: auto, cpu, cuda or cuda:1.
         image_size: longer side in px at which the network works, by default that of the training.
         threshold: probability above which a pixel belongs to a bone, in place of the bundle's.
         weights: file of weights in place of the bundle's.
         keep_folders: name results by relative paths, for images of one name in several folders.
+        probabilities: keep the probabilities of every pixel too, for select-members.
     """
     check_values(bundle=bundle, output=output, device=device, weights=weights)
     check_switch("keep_folders", keep_folders)
+    check_switch("probabilities", probabilities)
     probability = None if threshold is None else number_of("threshold", threshold, float)
     working_size = None if image_size is None else number_of("image_size", image_size, int)
 
@@ -47,6 +50,7 @@ def predict(
             threshold=probability,
             weights=weights,
             keep_folders=keep_folders,
+            probabilities=probabilities,
         )
         return f"{len(done)} segmented: {Path(output, inference.SUBMISSION)} and {Path(output, inference.OVERLAYS)}"
 
@@ -62,6 +66,7 @@ def cross_validate(
     configs: str | None = None,
     only: int | str | None = None,
     weights: str = "model.pt",
+    probabilities: bool = False,
     no_tracking: bool = False,
     **settings: object,
 ) -> Job:
@@ -78,11 +83,13 @@ def cross_validate(
         configs: configuration files to lay over the bundle's train.json, separated by commas.
         only: numbers of the folds to run now, separated by commas, in place of all.
         weights: which weights of a training to score: model.pt, the best ones, or swa.pt of the recipe swa.json.
+        probabilities: keep the probabilities of every pixel too, for select-members.
         no_tracking: do without MLflow.
         settings: values for ids of the bundle's train.json.
     """
     check_values(bundle=bundle, data=data, folds=folds, output=output, configs=configs, weights=weights)
     check_switch("no_tracking", no_tracking)
+    check_switch("probabilities", probabilities)
     wanted = None if only is None else numbers_of("only", only)
     values = settings_of(settings)
 
@@ -98,6 +105,7 @@ def cross_validate(
             settings=values,
             tracking=not no_tracking,
             weights=weights,
+            probabilities=probabilities,
         )
         return tracking.summary_text(tracking.cross_validate(plan, wanted), output)
 

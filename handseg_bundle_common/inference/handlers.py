@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import torch
 from ignite.engine import Engine, Events
 
+from handseg_bundle_common.inference.predictor import votes_of_members
 from handseg_bundle_common.inference.results import ResultsFolder
 from handseg_bundle_common.transforms import PATH_KEY
 
@@ -14,7 +15,8 @@ from handseg_bundle_common.transforms import PATH_KEY
 class PredictionWriter:
     """Write an overlay of every image and, when all are done, the competition's submission.
 
-    Needs batches of decollated items with `image_name` and `image_path`, and masks at the native size as `pred`.
+    Needs batches of decollated items with `image`, `image_name` and `image_path`, and masks at the native size as
+    `pred`.
 
     Args:
         output_dir: folder for `overlays/<image>.png` and `predictions.csv`.
@@ -35,9 +37,12 @@ class PredictionWriter:
         self._results = self._stack.enter_context(ResultsFolder(self.output_dir))
 
     def _write(self, evaluator: Engine) -> None:
-        for item, output in zip(evaluator.state.batch, evaluator.state.output, strict=True):
+        batch = evaluator.state.batch
+        network = getattr(evaluator, "network", None)
+        votes = votes_of_members(network, [tuple(item["image"].shape[-2:]) for item in batch])
+        for item, output, of_image in zip(batch, evaluator.state.output, votes, strict=True):
             masks = torch.as_tensor(output["pred"]).cpu().numpy()
-            self._results.write(item["image_name"], item[PATH_KEY], masks)
+            self._results.write(item["image_name"], item[PATH_KEY], masks, of_image)
 
     def _complete(self) -> None:
         self._stack.close()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from handseg_bundle_common.formats.probabilities import probabilities_path, write_probabilities
 from handseg_bundle_common.inference.predictor import load_predictor
-from handseg_bundle_common.inference.results import ResultsFolder
+from handseg_bundle_common.inference.results import OVERLAYS, ResultsFolder
 from handseg_bundle_common.inference.sources import find_sources
 
 
@@ -23,13 +24,14 @@ def predict(
     threshold: float | None = None,
     weights: str | PathLike[str] | None = None,
     keep_folders: bool = False,
+    probabilities: bool = False,
 ) -> list[Path]:
     """Segment radiographs with a bundle, at their native sizes.
 
-    Writes `<output>/overlays/<image>.png`, the picture of each radiograph as soon as it is done, and
-    when all are done, `<output>/predictions.csv`, the competition's submission, and `<output>/images.csv`, size and
-    side of every image. The headers of all radiographs, the bundle and its weights are checked before anything is
-    written.
+    Writes `<output>/overlays/<image>.png`, the picture of each radiograph as soon as it is done, and when all are
+    done, `predictions.csv`, the competition's submission, `images.csv`, size and side of every image,
+    `confidence.csv`, how far each bone can be trusted, and `prediction.json`, what has made them. The headers of all
+    radiographs, the bundle and its weights are checked before anything is written.
 
     Args:
         images: files, and folders that are searched recursively.
@@ -40,6 +42,7 @@ def predict(
         threshold: probability above which a pixel belongs to a bone; the bundle's own if None.
         weights: file of weights in place of the bundle's own.
         keep_folders: name results by the radiographs' relative paths instead of their file names.
+        probabilities: keep those of every pixel at the working size in `<output>/probabilities/<image>.npz` too.
 
     Returns:
         The radiographs in the order of the submission.
@@ -47,10 +50,14 @@ def predict(
     Raises:
         HandsegInputError: a radiograph, the bundle, an option or the output folder cannot be used.
     """
-    results = ResultsFolder(output)
-    sources = find_sources(images, keep_folders=keep_folders, exclude=results.overlays)
+    overlays = Path(output, OVERLAYS)
+    sources = find_sources(images, keep_folders=keep_folders, exclude=overlays)
     predictor = load_predictor(bundle, device=device, image_size=image_size, weights=weights, threshold=threshold)
-    with results:
+    with ResultsFolder(output, predictor.origin) as results:
         for source in tqdm(sources, "segmenting", unit="image", disable=None):
-            results.write(source.name, source.path, predictor(source.path))
+            prediction = predictor.predict(source.path)
+            results.write(source.name, source.path, prediction.masks, prediction.votes)
+            if probabilities:
+                values = predictor.probabilities(prediction)
+                write_probabilities(probabilities_path(output, source.name), values, prediction.masks.shape)
     return [source.path for source in sources]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
@@ -12,8 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handseg_bundle_common import __version__
 from handseg_bundle_common.drawing import overlay, overlay_name, save_png
-from handseg_bundle_common.files import make_folder, write_csv
+from handseg_bundle_common.ensemble.confidence import ConfidenceTable, case_confidence
+from handseg_bundle_common.files import make_folder, write_atomically, write_csv
 from handseg_bundle_common.formats.radiograph import read_radiograph
 from handseg_bundle_common.formats.rle import SubmissionWriter
 from handseg_bundle_common.laterality import find_laterality
@@ -21,34 +25,39 @@ from handseg_bundle_common.masks import Packed, pack_masks
 from handseg_bundle_common.transforms import ScaleRadiographd
 
 OVERLAYS, SUBMISSION, IMAGES = "overlays", "predictions.csv", "images.csv"
-CONFIDENCE, PROBABILITIES, ORIGIN = "confidence.csv", "probabilities", "prediction.json"
+CONFIDENCE, ORIGIN = "confidence.csv", "prediction.json"
 
 _stretch = ScaleRadiographd("image")
 
 
 class ResultsFolder:
-    """A folder with `overlays/<image>.png`, each complete as soon as it is there, `predictions.csv` and `images.csv`.
+    """A folder with `overlays/<image>.png`, each complete as soon as it is there, and tables of all images.
 
-    A context manager: the two tables, the competition's submission and the size and side of every image, appear when
-    the block ends, and not at all after an exception.
+    A context manager: the tables appear when the block ends, and not at all after an exception. They are
+    `predictions.csv`, the competition's submission; `images.csv`, size and side of every image; `confidence.csv`, how
+    far each bone can be trusted, and why not.
 
     Args:
         output: the folder.
+        origin: what the predictions come from, plain values for `prediction.json`.
 
     Raises:
         HandsegInputError: on entry, the folder cannot be written to.
     """
 
-    def __init__(self, output: str | PathLike[str]) -> None:
+    def __init__(self, output: str | PathLike[str], origin: Mapping[str, Any] | None = None) -> None:
         self.output = Path(output)
+        self._origin = origin
         self.overlays = self.output / OVERLAYS
         self._submission = SubmissionWriter(self.output / SUBMISSION)
         self._stack = ExitStack()
+        self._confidence = ConfidenceTable(self.output / CONFIDENCE)
         self._images: Any = None
 
     def __enter__(self) -> ResultsFolder:
         make_folder(self.overlays)
         self._stack.enter_context(self._submission)
+        self._stack.enter_context(self._confidence)
         self._images = csv.writer(self._stack.enter_context(write_csv(self.output / IMAGES)))
         self._images.writerow(("image_name", "height", "width", "side", "side_from"))
         return self
@@ -57,18 +66,31 @@ class ResultsFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+        if error is None and self._origin is not None:
+            with write_atomically(self.output / ORIGIN) as temporary:
+                text = json.dumps({"handseg": __version__, **self._origin}, indent=1)
+                temporary.write_text(text + "\n", encoding="utf-8")
 
-    def write(self, name: str, radiograph: str | PathLike[str], masks: NDArray[Any] | Packed) -> None:
+    def write(
+        self,
+        name: str,
+        radiograph: str | PathLike[str],
+        masks: NDArray[Any] | Packed,
+        votes: Sequence[Packed] = (),
+    ) -> None:
         """Add one image.
 
         Args:
             name: name of the image in the submission.
             radiograph: file that the masks lie over, drawn with its contrast stretched.
             masks: masks (29, H, W) or packed masks (H, W) of the radiograph's size.
+            votes: packed masks of an ensemble's members, at any one size.
         """
         packed = masks if masks.ndim == 2 else pack_masks(np.asarray(masks, bool))
         self._submission.write(name, packed)
+        confidence = case_confidence(packed, votes)
+        self._confidence.write(name, confidence)
         laterality = find_laterality(name, packed)
         self._images.writerow((name, *packed.shape, laterality.side or "", laterality.source or ""))
         image = _stretch({"image": read_radiograph(radiograph)})["image"]
-        save_png(self.overlays / overlay_name(name), overlay(image, packed))
+        save_png(self.overlays / overlay_name(name), overlay(image, packed, notes=confidence.flags))

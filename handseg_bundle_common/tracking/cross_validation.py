@@ -43,8 +43,8 @@ def cross_validate(plan: CrossValidation, only: Sequence[int] | None = None) -> 
 
     Writes to the output folder, for each fold `fold0/` with weights, checkpoint, metrics and evaluation; then, for all
     folds that are done, `predictions.csv`, `scores.csv` (Dice of every image and bone), `per_bone.csv`,
-    `per_bone.png` and `summary.json`. Called again after an interruption, it passes over folds that are done and
-    continues the one that is not from its last epoch.
+    `per_bone.png` and `summary.json`, and on request the `probabilities` of every image. Called again after an
+    interruption, it passes over folds that are done and continues the one that is not from its last epoch.
 
     Args:
         plan: what to train.
@@ -85,6 +85,7 @@ def _record(plan: CrossValidation, folds: list[list[str]]) -> dict[str, Any]:
         "configs": [str(Path(path).absolute()) for path in plan.configs],
         "settings": dict(plan.settings or {}),
         "weights": plan.weights,
+        "probabilities": plan.probabilities,
     }
 
 
@@ -114,13 +115,19 @@ def _evaluate(plan: CrossValidation, fold: int) -> None:
     """Evaluate the weights of a fold on its validation images and write their scores."""
     logger.info("fold %d: evaluation", fold)
     names = Counter(item["image_name"] for item in data_list(plan.data_dir))
+    patient_in_names = max(names.values()) > 1
+    keep: dict[str, Any] = {}
+    if plan.probabilities:
+        folder = str(Path(plan.output).absolute())
+        keep = {"probabilities_dir": folder, "patient_in_names": patient_in_names}
     workflow = fold_workflow(
         plan,
         fold,
         is_evaluation=True,
         output_dir=str(plan.fold_dir(fold) / "evaluation"),
         weights=str(plan.fold_dir(fold) / "models" / plan.weights),
-        patient_in_names=max(names.values()) > 1,
+        patient_in_names=patient_in_names,
+        **{f"validate#postprocessing#{name}": value for name, value in keep.items()},
     )
     _run(workflow)
     evaluator = workflow.parser.get_parsed_content("validate#evaluator")

@@ -39,6 +39,7 @@ class CrossValidation:
         settings: values for ids at the top of `train.json`, such as `image_size`.
         tracking: record the folds as child runs of one parent run in MLflow.
         weights: file among those that a fold's training leaves in `models`; `swa.pt` are averaged weights.
+        probabilities: keep the probabilities of the images not trained on, for the selection of an ensemble.
     """
 
     bundle: str
@@ -49,6 +50,7 @@ class CrossValidation:
     settings: Mapping[str, Any] | None = None
     tracking: bool = True
     weights: str = _BEST_WEIGHTS
+    probabilities: bool = False
 
     def fold_dir(self, fold: int) -> Path:
         """Return the folder of one fold."""
@@ -77,6 +79,9 @@ def checked_folds(plan: CrossValidation, count: int, only: Sequence[int] | None)
     for fold in wanted:
         fold_split(plan.data_dir, plan.folds, fold, "validation")
         fold_split(plan.data_dir, plan.folds, fold, "training")
+    train = Path(find_bundle(plan.bundle), "configs", "train.json")
+    if not train.is_file():
+        raise HandsegInputError(train, "is not there: this bundle is not trained", "cross-validate its members")
     for path in plan.configs:
         if not Path(path).is_file():
             raise HandsegInputError(path, "is not there or not a file", "name configuration files that exist")

@@ -15,6 +15,7 @@ from handseg_bundle_common.transforms.pipelines import (
     validation_postprocessing,
     validation_transforms,
 )
+from handseg_bundle_common.transforms.probabilities import SaveProbabilitiesd
 from handseg_bundle_common.transforms.restore import RestoreMasksd, restore_masks
 from handseg_bundle_common.transforms.warp import (
     ResizeRadiographd,
@@ -33,6 +34,7 @@ __all__ = [
     "RandWindowd",
     "ResizeRadiographd",
     "RestoreMasksd",
+    "SaveProbabilitiesd",
     "ScaleRadiographd",
     "UnpackBoneMasksd",
     "WarpParameters",

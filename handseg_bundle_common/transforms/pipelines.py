@@ -29,6 +29,7 @@ from handseg_bundle_common.transforms.load import (
     ScaleRadiographd,
     UnpackBoneMasksd,
 )
+from handseg_bundle_common.transforms.probabilities import SaveProbabilitiesd
 from handseg_bundle_common.transforms.restore import RestoreMasksd
 from handseg_bundle_common.transforms.warp import ResizeRadiographd
 from handseg_bundle_common.transforms.window import RandWindowd
@@ -132,6 +133,16 @@ def inference_transforms(image_size: int) -> Compose:
     return Compose([LoadRadiographd(IMAGE), ScaleRadiographd(IMAGE), ResizeRadiographd(IMAGE, image_size=image_size)])
 
 
-def validation_postprocessing(threshold: float = 0.5) -> Compose:
-    """Return what turns logits and packed label into masks, uint8 (29, H, W), both at the native size."""
-    return Compose([RestoreMasksd(PRED, threshold=threshold), UnpackBoneMasksd(LABEL)])
+def validation_postprocessing(
+    threshold: float = 0.5, probabilities_dir: str | None = None, *, patient_in_names: bool = False
+) -> Compose:
+    """Return what turns logits and packed label into masks, uint8 (29, H, W), both at the native size.
+
+    Args:
+        threshold: probability above which a pixel belongs to a bone.
+        probabilities_dir: folder of results that also keeps the probabilities, see `SaveProbabilitiesd`.
+        patient_in_names: name their files by patient and image.
+    """
+    save = SaveProbabilitiesd(PRED, probabilities_dir, patient_in_names=patient_in_names) if probabilities_dir else None
+    restore = [RestoreMasksd(PRED, threshold=threshold), UnpackBoneMasksd(LABEL)]
+    return Compose([save, *restore] if save else restore)

@@ -76,7 +76,7 @@ def test_flags_reach_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
         return []
 
     monkeypatch.setattr(inference, "predict", recorder)
-    flags = "--device cuda:1 --threshold .25 --image-size 320 --weights 1.5 --keep_folders"
+    flags = "--device cuda:1 --threshold .25 --image-size 320 --weights 1.5 --keep_folders --probabilities"
     assert run(f"predict x y --bundle b --output o {flags}") == 0
     assert received == {
         "arguments": (("x", "y"), "b", "o"),
@@ -85,6 +85,7 @@ def test_flags_reach_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
         "threshold": 0.25,
         "weights": "1.5",
         "keep_folders": True,
+        "probabilities": True,
     }
 
 

@@ -12,11 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from handseg_bundle_common import __version__
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
+from handseg_bundle_common.drawing import overlay
+from handseg_bundle_common.ensemble.confidence import case_confidence
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.formats.probabilities import probabilities_path, read_probabilities
 from handseg_bundle_common.formats.radiograph import write_radiograph
 from handseg_bundle_common.formats.rle import decode_rle, read_submission
-from handseg_bundle_common.inference import predict
+from handseg_bundle_common.inference import load_predictor, predict
 from handseg_bundle_common.transforms import ScaleRadiographd
 
 # Channel k is where the radiograph at its working size is brighter than k / 29.
@@ -61,9 +65,42 @@ def test_writes_an_overlay_an_image_and_one_submission(bundle: str, images: Path
     assert files_in(output) == {
         "predictions.csv",
         "images.csv",
+        "confidence.csv",
+        "prediction.json",
         *(f"overlays/{name}" for name in ("a,b.png", "001.tif.png", "=c.png")),
     }
     assert len((output / "predictions.csv").read_text().splitlines()) == 1 + 3 * NUM_BONES
+
+
+def test_every_bone_has_a_confidence_and_what_is_wrong_stands_on_the_overlay(
+    bundle: str, images: Path, tmp_path: Path
+) -> None:
+    predict([images / "001.tif"], bundle, tmp_path / "out", device="cpu")
+    with (tmp_path / "out" / "confidence.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["bone"] for row in rows] == list(BONE_NAMES)
+    expected = case_confidence(load_predictor(bundle, device="cpu")(images / "001.tif"))
+    assert [float(row["confidence"]) for row in rows] == pytest.approx([b.confidence for b in expected.bones], abs=1e-4)
+    assert expected.flags  # random grey values make no hand
+    with Image.open(tmp_path / "out" / "overlays" / "001.tif.png") as picture:
+        plain = overlay(np.zeros((120, 88)), np.zeros((120, 88), np.uint32))
+        assert picture.height > len(plain)
+
+
+def test_what_has_made_the_predictions_is_written_down(bundle: str, images: Path, tmp_path: Path) -> None:
+    predict([images / "001.tif"], bundle, tmp_path / "out", device="cpu", threshold=0.6)
+    origin = json.loads((tmp_path / "out" / "prediction.json").read_text())
+    assert (origin["handseg"], origin["bundle"], origin["threshold"]) == (__version__, bundle, 0.6)
+
+
+def test_probabilities_are_kept_on_request(bundle: str, images: Path, tmp_path: Path) -> None:
+    predict([images / "001.tif"], bundle, tmp_path / "out", device="cpu", probabilities=True)
+    stored = read_probabilities(probabilities_path(tmp_path / "out", "001.tif"))
+    assert stored.native_size == (120, 88)
+    predictor = load_predictor(bundle, device="cpu")
+    prediction = predictor.predict(images / "001.tif")
+    np.testing.assert_allclose(stored.values / 255, predictor.probabilities(prediction), atol=0.5 / 255 + 1e-6)
+    assert np.array_equal(stored.values > 127, prediction.logits.numpy() > 0)
 
 
 def test_images_are_listed_with_size_and_side(bundle: str, images: Path, tmp_path: Path) -> None:

@@ -16,12 +16,15 @@ from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.datasets import data_list, make_folds, write_folds
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.boostcamp import rasterise, read_annotations
+from handseg_bundle_common.formats.probabilities import probabilities_path, read_probabilities
 from handseg_bundle_common.formats.radiograph import read_size
 from handseg_bundle_common.formats.rle import decode_rle, read_submission
+from handseg_bundle_common.masks import unpack_masks
 from handseg_bundle_common.tracking import CrossValidation, cross_validate, cross_validation, summary_text
 from handseg_bundle_common.tracking.out_of_fold import read_scores
 from handseg_bundle_common.tracking.parent_run import ParentRun
 from handseg_bundle_common.tracking.plan import fold_workflow
+from handseg_bundle_common.transforms import restore_masks
 
 SMALL = {"image_size": 64, "max_epochs": 1, "batch_size": 4, "num_workers": 0, "device": "cpu", "threshold": 0.3}
 
@@ -41,7 +44,8 @@ def place(tmp_path_factory):
 def plan(sample_data, place):
     write_folds(place / "folds.json", make_folds(data_list(sample_data), 2))
     settings = {**SMALL, "tracking_uri": f"sqlite:///{place}/mlflow.db"}
-    return CrossValidation("effisegnet", sample_data, place / "folds.json", place / "out", settings=settings)
+    folds = place / "folds.json"
+    return CrossValidation("effisegnet", sample_data, folds, place / "out", settings=settings, probabilities=True)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +78,22 @@ def test_every_image_is_predicted_once_by_a_network_that_did_not_see_it(plan, su
         scored = read_scores(plan.fold_dir(fold) / "scores.csv").image_names
         assert {name.split("/")[0] for name in scored} == set(patients)
     assert summary["images"] == len(names)
+
+
+def test_the_probabilities_of_every_image_are_those_that_the_masks_come_from(summary, place):
+    codes = read_submission(place / "out" / "predictions.csv")
+    assert len(list((place / "out" / "probabilities").rglob("*.npz"))) == len(codes)
+    for name, of_image in codes.items():
+        stored = read_probabilities(probabilities_path(place / "out", name))
+        probabilities = stored.values.astype(np.float32) / 255
+        packed = restore_masks(np.log((probabilities + 1e-6) / (1 - probabilities + 1e-6)), stored.native_size, 0.3)
+        masks = np.stack([decode_rle(of_image[bone], *stored.native_size) for bone in BONE_NAMES])
+        assert (unpack_masks(packed) != masks).mean() < 0.01
+
+
+def test_an_ensemble_is_not_trained(plan):
+    with pytest.raises(HandsegInputError, match=r"train\.json: is not there: this bundle is not trained"):
+        cross_validate(replace(plan, bundle="ensemble"))
 
 
 def test_scores_are_the_dice_of_the_joined_predictions(plan, summary, place, sample_data):
