@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import accumulate
 from os import PathLike
 from pathlib import PurePosixPath
@@ -23,6 +25,7 @@ _OPACITY = 0.38
 _SMALLEST_FONT = 10
 _BACKGROUND = (16, 17, 20)
 _TEXT, _MUTED, _FAINT, _HALO = (236, 238, 241), (176, 180, 188), (84, 88, 96), (10, 10, 12)
+_MARK = (240, 178, 80)
 # Height of a legend row in font sizes.
 _ROW = 1.62
 # A label stands on the uncovered part of a bone if that is more than this fraction of it,
@@ -31,7 +34,13 @@ _UNCOVERED = 0.2
 _WIDE = 0.6
 
 
-def overlay(radiograph: NDArray[np.floating[Any]], masks: NDArray[np.bool_] | Packed, *, names: bool = True) -> Picture:
+def overlay(
+    radiograph: NDArray[np.floating[Any]],
+    masks: NDArray[np.bool_] | Packed,
+    *,
+    names: bool = True,
+    notes: Sequence[str] = (),
+) -> Picture:
     """Draw masks over a radiograph; where bones overlap, their colours are averaged and all outlines are seen.
 
     Args:
@@ -39,6 +48,7 @@ def overlay(radiograph: NDArray[np.floating[Any]], masks: NDArray[np.bool_] | Pa
         masks: masks (29, H, W) or packed masks (H, W) of the same size.
         names: write abbreviations on the bones and add a legend at the right, which makes the picture wider, and
             higher if it has fewer rows than the legend needs.
+        notes: sentences to write in a band below, such as what to look at twice; without any there is no band.
 
     Returns:
         RGB picture (H, W, 3); the radiograph's pixel (0, 0) is the picture's.
@@ -52,12 +62,11 @@ def overlay(radiograph: NDArray[np.floating[Any]], masks: NDArray[np.bool_] | Pa
         raise ValueError(f"radiograph {grey.shape} and masks {packed.shape} differ in size")
     picture = _fill(grey, packed)
     _outline(picture, packed)
-    if not names:
-        return picture
-    font = _font(grey.shape)
-    canvas = Image.fromarray(picture)
-    _write_abbreviations(canvas, packed, font)
-    return _with_legend(canvas, packed, font)
+    canvas, font = Image.fromarray(picture), _font(grey.shape)
+    if names:
+        _write_abbreviations(canvas, packed, font)
+        canvas = _with_legend(canvas, packed, font)
+    return np.array(_with_notes(canvas, notes, font))
 
 
 def overlay_name(image_name: str) -> str:
@@ -131,7 +140,7 @@ def _label_point(packed: Packed, channel: int) -> tuple[int, int] | None:
     return x + int(column) - 1, y + int(row) - 1
 
 
-def _with_legend(canvas: Image.Image, packed: Packed, font: Font) -> Picture:
+def _with_legend(canvas: Image.Image, packed: Packed, font: Font) -> Image.Image:
     """Append a column with colour, abbreviation and name of every bone; bones that are not there are faint."""
     row, margin = round(_ROW * font.size), round(1.4 * font.size)
     rows = _legend_rows()
@@ -151,10 +160,42 @@ def _with_legend(canvas: Image.Image, packed: Packed, font: Font) -> Picture:
         draw.rounded_rectangle(box, font.size * 0.2, fill, edge)
         draw.text((x + abbreviation, y), BONES[channel].abbreviation, strong, font, anchor="lm")
         draw.text((x + name, y), bone.anatomical_name, plain, font, anchor="lm")
-    return np.array(result)
+    return result
 
 
 def _legend_rows() -> list[float]:
     """Return the vertical positions of the bones in rows, with gaps between the rays, the carpals and the forearm."""
     ends = [bone.group is Group.METACARPALS or bone is bones_of(Group.CARPALS)[-1] for bone in BONES[:-1]]
     return list(accumulate((1.5 if end else 1.0 for end in ends), initial=0.0))
+
+
+def _with_notes(canvas: Image.Image, notes: Sequence[str], font: Font) -> Image.Image:
+    """Append a band with a marked line for each note, in as many columns as fit; a long note takes several lines."""
+    row, margin, indent = round(_ROW * font.size), round(1.4 * font.size), font.size
+    room = canvas.width - 2 * margin
+    lines = [(line, is_first) for note in notes for line, is_first in _wrapped(note, font, room - indent)]
+    if not lines:
+        return canvas
+    column = indent + max(math.ceil(font.getlength(line)) for line, _ in lines) + 2 * margin
+    in_column = math.ceil(len(lines) / max(1, (room + 2 * margin) // column))
+    result = Image.new("RGB", (canvas.width, canvas.height + 2 * margin + (in_column - 1) * row), _BACKGROUND)
+    result.paste(canvas)
+    draw = ImageDraw.Draw(result)
+    for number, (line, is_first) in enumerate(lines):
+        x = margin + number // in_column * column
+        y = canvas.height + margin + number % in_column * row
+        if is_first:
+            draw.circle((x + font.size * 0.25, y), font.size * 0.22, _MARK)
+        draw.text((x + indent, y), line, _TEXT, font, anchor="lm")
+    return result
+
+
+def _wrapped(note: str, font: Font, room: float) -> list[tuple[str, bool]]:
+    """Return the lines of a note, none wider than the room if its words allow, and whether each is the first."""
+    lines: list[str] = []
+    for word in note.split():
+        if lines and font.getlength(f"{lines[-1]} {word}") <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return [(line, number == 0) for number, line in enumerate(lines)]

@@ -122,6 +122,48 @@ def test_a_covered_bone_is_labelled_all_the_same(radiograph: np.ndarray, masks: 
     assert written[disc((350, 300), 20)].any()
 
 
+@pytest.mark.parametrize("names", [True, False])
+@pytest.mark.parametrize("size", [(512, 400), (2048, 1500), (300, 120), (90, 700)])
+def test_notes_stand_in_a_band_below_and_change_nothing_above(size: tuple[int, int], names: bool) -> None:
+    grey, masks = np.full(size, 0.5, np.float32), np.zeros((NUM_BONES, *size), bool)
+    plain = overlay(grey, masks, names=names)
+    noted = overlay(grey, masks, names=names, notes=["lunate: members disagree (Dice 0.62)", "pisiform: missing"])
+    height, width = plain.shape[:2]
+    assert np.array_equal(noted[:height], plain)
+    assert noted.shape[1] == width
+    band = noted[height:]
+    assert len(marks(band)) == 2
+    is_background = (band == band[0, 0]).all(axis=-1)
+    assert is_background[[0, -1]].all(), "nothing is cut off above or below"
+    assert is_background[:, [0, -1]].all(), "nor at the sides"
+
+
+def marks(band: np.ndarray) -> list[tuple[float, float]]:
+    """Return the middles (x, y) of the marks, by their colour."""
+    is_mark = np.abs(band.astype(int) - (240, 178, 80)).max(axis=-1) < 40
+    return [tuple(middle) for middle in cv2.connectedComponentsWithStats(is_mark.astype(np.uint8))[3][1:].tolist()]
+
+
+def test_many_notes_share_the_width_in_columns(radiograph: np.ndarray, masks: np.ndarray) -> None:
+    def band(notes: list[str]) -> np.ndarray:
+        return overlay(radiograph, masks, notes=notes)[overlay(radiograph, masks).shape[0] :]
+
+    short, long = band(["ulna: missing"] * 12), band(["the ulna is missing in this radiograph of the hand"] * 12)
+    assert len(marks(short)) == len(marks(long)) == 12
+    assert len({round(x) for x, _ in marks(short)}) > len({round(x) for x, _ in marks(long)}) > 1
+    assert len(short) < len(long) < 12 * len(band(["ulna: missing"]))
+
+
+def test_a_note_wider_than_the_picture_takes_several_lines(radiograph: np.ndarray, masks: np.ndarray) -> None:
+    heights = [len(overlay(radiograph, masks, names=False, notes=[words * 40])) for words in ("a ", "word ")]
+    assert heights[1] > heights[0] > SIDE
+
+
+@pytest.mark.parametrize("notes", [[], [""], [" "]])
+def test_nothing_to_note_leaves_no_band(radiograph: np.ndarray, masks: np.ndarray, notes: list[str]) -> None:
+    assert np.array_equal(overlay(radiograph, masks, notes=notes), overlay(radiograph, masks))
+
+
 def test_no_bone_at_all_leaves_the_radiograph(radiograph: np.ndarray, masks: np.ndarray) -> None:
     picture = overlay(radiograph, np.zeros_like(masks), names=False)
     assert np.array_equal(picture, np.full((SIDE, SIDE, 3), 128, np.uint8))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -11,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL, NUM_BONES
+from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.ensemble.carpal import CarpalStage, carpal_crop
 from handseg_bundle_common.ensemble.fusion import Fusion, load_fusion
 from handseg_bundle_common.ensemble.members import Member, MemberSettings, resized_to
+from handseg_bundle_common.ensemble.vote import required_votes
 from handseg_bundle_common.errors import HandsegInputError
 
 logger = logging.getLogger(__name__)
@@ -213,11 +213,4 @@ def _required_votes(votes: int | Mapping[str, int] | None, passes: int, combine:
         return None
     if combine is not Combine.VOTES:
         raise HandsegInputError("votes", f"does not go with combine {combine}", "choose combine votes")
-    by_name = votes if isinstance(votes, Mapping) else dict.fromkeys(BONE_NAMES, votes)
-    required = torch.full((NUM_BONES,), passes // 2 + 1)
-    for name, number in by_name.items():
-        if name not in CHANNEL or not 1 <= number <= passes:
-            problem = f"{number} for {name} is not possible"
-            raise HandsegInputError("votes", problem, f"name bones and choose 1 to {passes}, the number of passes")
-        required[CHANNEL[name]] = math.ceil(number)
-    return required
+    return torch.tensor(list(required_votes(votes, passes).values()))

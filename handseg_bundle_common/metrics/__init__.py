@@ -1,5 +1,15 @@
 """Scores of overlapping masks: plain functions, MONAI metric classes over them, and tables."""
 
+from handseg_bundle_common.metrics.bootstrap import (
+    Interval,
+    bootstrap_difference,
+    bootstrap_interval,
+    mean_over_bones,
+)
+from handseg_bundle_common.metrics.boundary import BoundaryErrorRate, boundary_error_rate
+from handseg_bundle_common.metrics.case import CaseScores, case_scores
+from handseg_bundle_common.metrics.crops import BoneCrop, bone_crops, score_crops
+from handseg_bundle_common.metrics.cumulative import CumulativeBoneMetric
 from handseg_bundle_common.metrics.dice import (
     COMPETITION_EPS,
     BoneDice,
@@ -7,20 +17,57 @@ from handseg_bundle_common.metrics.dice import (
     dice,
     overlap_zone_dice,
 )
-from handseg_bundle_common.metrics.empty import COMPETITION, NOT_SCORED, OVERLAP_ZONE, EmptyMasks
+from handseg_bundle_common.metrics.empty import (
+    BOUNDARY_BAND,
+    COMPETITION,
+    NOT_SCORED,
+    OVERLAP_ZONE,
+    SURFACE_DICE,
+    SURFACE_DISTANCE,
+    EmptyMasks,
+)
+from handseg_bundle_common.metrics.surface import (
+    HausdorffDistance95,
+    MeanSurfaceDistance,
+    SurfaceDice,
+    hausdorff_distance,
+    mean_surface_distance,
+    surface_dice,
+)
 from handseg_bundle_common.metrics.table import ScoreRow, per_bone_table, write_table
 
 __all__ = [
+    "BOUNDARY_BAND",
     "COMPETITION",
     "COMPETITION_EPS",
     "NOT_SCORED",
     "OVERLAP_ZONE",
+    "SURFACE_DICE",
+    "SURFACE_DISTANCE",
+    "BoneCrop",
     "BoneDice",
+    "BoundaryErrorRate",
+    "CaseScores",
+    "CumulativeBoneMetric",
     "EmptyMasks",
+    "HausdorffDistance95",
+    "Interval",
+    "MeanSurfaceDistance",
     "OverlapZoneDice",
     "ScoreRow",
+    "SurfaceDice",
+    "bone_crops",
+    "bootstrap_difference",
+    "bootstrap_interval",
+    "boundary_error_rate",
+    "case_scores",
     "dice",
+    "hausdorff_distance",
+    "mean_over_bones",
+    "mean_surface_distance",
     "overlap_zone_dice",
     "per_bone_table",
+    "score_crops",
+    "surface_dice",
     "write_table",
 ]

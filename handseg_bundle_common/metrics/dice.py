@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
+from functools import partial
 
 import torch
-from monai.metrics import CumulativeIterationMetric
-from monai.utils import MetricReduction, convert_to_tensor
+from monai.utils import convert_to_tensor
 
+from handseg_bundle_common.metrics.cumulative import CumulativeBoneMetric
 from handseg_bundle_common.metrics.empty import COMPETITION, OVERLAP_ZONE, EmptyMasks
 
 # The smoothing term of the competition's formula (boostcamp hand bone segmentation, 29 classes).
@@ -96,41 +95,7 @@ def _count(masks: torch.Tensor) -> torch.Tensor:
     return torch.stack(counts).reshape(masks.shape[:-2])
 
 
-class _BoneMetric(CumulativeIterationMetric):
-    """Collects the scores of every image and bone; subclasses name the function that computes them."""
-
-    function: ClassVar[Callable[..., torch.Tensor]]
-    empty: ClassVar[EmptyMasks]
-
-    def __init__(self, eps: float = COMPETITION_EPS, empty: EmptyMasks | None = None) -> None:
-        super().__init__()
-        self.eps = eps
-        self.rule = type(self).empty if empty is None else empty
-
-    def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
-        if y is None:
-            raise ValueError("a reference is needed")
-        return type(self).function(y_pred, y, eps=self.eps, empty=self.rule)
-
-    def aggregate(self, reduction: MetricReduction | str = MetricReduction.MEAN) -> torch.Tensor:
-        """Reduce the scores collected so far; NaN is left out.
-
-        Args:
-            reduction: "mean" over images, then over bones, as the competition does (a scalar); "mean_batch" over
-                images (C,); "none" (N, C).
-        """
-        scores: torch.Tensor = self.get_buffer()
-        if reduction == MetricReduction.NONE:
-            return scores
-        bones = scores.nanmean(dim=0)
-        if reduction == MetricReduction.MEAN_BATCH:
-            return bones
-        if reduction == MetricReduction.MEAN:
-            return bones.nanmean()
-        raise ValueError(f'reduction {reduction!r} is not one of "mean", "mean_batch" and "none"')
-
-
-class BoneDice(_BoneMetric):
+class BoneDice(CumulativeBoneMetric):
     """Cumulative form of `dice`, for MONAI loops and `monai.handlers.IgniteMetricHandler`.
 
     Args:
@@ -138,11 +103,11 @@ class BoneDice(_BoneMetric):
         empty: scores where a mask has no pixel; the competition's as it stands.
     """
 
-    function = staticmethod(dice)
-    empty = COMPETITION
+    def __init__(self, eps: float = COMPETITION_EPS, empty: EmptyMasks = COMPETITION) -> None:
+        super().__init__(partial(dice, eps=eps, empty=empty))
 
 
-class OverlapZoneDice(_BoneMetric):
+class OverlapZoneDice(CumulativeBoneMetric):
     """Cumulative form of `overlap_zone_dice`.
 
     Args:
@@ -150,5 +115,5 @@ class OverlapZoneDice(_BoneMetric):
         empty: scores where a mask has no pixel in the zone; as it stands, a bone whose reference has none is left out.
     """
 
-    function = staticmethod(overlap_zone_dice)
-    empty = OVERLAP_ZONE
+    def __init__(self, eps: float = COMPETITION_EPS, empty: EmptyMasks = OVERLAP_ZONE) -> None:
+        super().__init__(partial(overlap_zone_dice, eps=eps, empty=empty))

@@ -49,3 +49,12 @@ COMPETITION = EmptyMasks()
 
 # A bone that does not reach into the overlap zone has no part in it.
 OVERLAP_ZONE = EmptyMasks(both=NOT_SCORED, reference=NOT_SCORED)
+
+# Without a reference there is no band; a missed bone is scored by the formula, as wrong on the band's inner half.
+BOUNDARY_BAND = EmptyMasks(both=NOT_SCORED, reference=NOT_SCORED)
+
+# Where only one mask has a surface, no pixel of it has a counterpart at any distance.
+SURFACE_DICE = EmptyMasks(both=NOT_SCORED, reference=0.0, prediction=0.0)
+
+# There is no distance to a mask without pixels.
+SURFACE_DISTANCE = EmptyMasks(both=NOT_SCORED, reference=NOT_SCORED, prediction=NOT_SCORED)

@@ -14,7 +14,14 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.formats.rle import SubmissionWriter, decode_rle, encode_rle, read_submission
+from handseg_bundle_common.formats.rle import (
+    SubmissionWriter,
+    decode_rle,
+    decode_runs,
+    encode_rle,
+    encode_runs,
+    read_submission,
+)
 from handseg_bundle_common.masks import pack_masks
 
 masks_2d = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=15))
@@ -83,6 +90,26 @@ def test_pycocotools_understands_the_runs(mask: np.ndarray) -> None:
     height, width = mask.shape
     coco = pycocotools.mask.frPyObjects({"size": [width, height], "counts": counts}, width, height)
     np.testing.assert_array_equal(pycocotools.mask.decode(coco).T, mask)
+
+
+@given(masks_2d)
+def test_runs_are_those_of_the_mask(mask: np.ndarray) -> None:
+    starts, ends = decode_runs([naive_encode(mask)], ["code"])
+    assert starts.dtype == ends.dtype == np.int64
+    inside = [pixel for start, end in zip(starts, ends, strict=True) for pixel in range(start, end)]
+    assert inside == np.flatnonzero(mask).tolist()
+    assert encode_runs(starts, ends) == naive_encode(mask)
+
+
+@pytest.mark.parametrize("rle", ["1 2 5 1", " 1 2\n5\t1 ", "001 2 5 01", "1\u00a02 5\x1c1", "1  2\r\n5  1"])
+def test_any_white_space_and_leading_zeros_are_accepted(rle: str) -> None:
+    np.testing.assert_array_equal(decode_runs([rle], ["code"]), [[0, 4], [2, 5]])
+
+
+@pytest.mark.parametrize("rle", ["", " ", "\n\t"])
+def test_no_numbers_are_no_runs(rle: str) -> None:
+    assert not decode_rle(rle, 2, 3).any()
+    np.testing.assert_array_equal(decode_runs([rle], ["code"]), np.empty((2, 0)))
 
 
 def test_touching_runs_are_accepted() -> None:
@@ -184,6 +211,11 @@ def test_rows_may_come_in_any_order_and_after_a_byte_order_mark(tmp_path: Path) 
     path = write_csv(tmp_path / "x.csv", [header, *reversed(rows)])
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert list(read_submission(path)["a.png"]) == list(BONE_NAMES)
+
+
+def test_a_bone_without_a_row_is_empty_on_request(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "x.csv", complete_rows()[:-1])
+    assert read_submission(path, allow_missing=True)["a.png"] == dict.fromkeys(BONE_NAMES, "1 2") | {"Ulna": ""}
 
 
 def test_codes_longer_than_the_csv_module_expects(tmp_path: Path) -> None:

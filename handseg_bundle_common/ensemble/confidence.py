@@ -1,0 +1,200 @@
+"""How far the masks of a radiograph can be trusted, bone by bone, and the reasons for a doubt; needs no reference."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from handseg_bundle_common.anatomy import BONE_NAMES, BONES, CHANNEL
+from handseg_bundle_common.datasets.check_areas import size_faults
+from handseg_bundle_common.ensemble.agreement import agreement
+from handseg_bundle_common.files import open_csv, write_csv
+from handseg_bundle_common.masks import Packed
+from handseg_bundle_common.metrics.crops import BoneCrop, bone_crops
+
+COLUMNS = ("image_name", "bone", "confidence", "agreement", "area_px", "components", "reasons")
+# Two readers of small carpals agree better than this, so members that do not are worth a look.
+LEAST_AGREEMENT = 0.8
+
+Values = NDArray[np.float64]
+
+# Mean areas of the bones in real radiographs.
+_REFERENCE = Path(__file__).parents[1] / "simulation" / "reference" / "bones.csv"
+# Of 12180 bones of 420 simulated hands all have 0.51 to 1.60 times the area that the table and their hand's size tell.
+_MAX_RATIO = 2.0
+# The size of a hand cannot be told by fewer bones.
+_FEWEST_BONES = 5
+# A component smaller than this share of its bone is a speck, which is not worth a word.
+_SPECK = 0.01
+_NUMERALS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+@dataclass(frozen=True)
+class BoneConfidence:
+    """How far the mask of one bone can be trusted.
+
+    Attributes:
+        bone: class name.
+        confidence: 0 to 1, see `case_confidence`.
+        agreement: mean Dice coefficient between the members, NaN with fewer than two.
+        area_px: pixels of the mask.
+        components: parts of the mask that do not touch, without specks of less than 1 % of it.
+        reasons: what lowers the confidence, without the bone's name; empty if there is nothing to say.
+    """
+
+    bone: str
+    confidence: float
+    agreement: float
+    area_px: int
+    components: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CaseConfidence:
+    """How far the masks of one radiograph can be trusted.
+
+    Attributes:
+        bones: every bone in channel order.
+        flags: what to look at, one sentence a bone with its anatomical name, for an overlay or a report.
+    """
+
+    bones: tuple[BoneConfidence, ...]
+    flags: tuple[str, ...]
+
+
+def case_confidence(
+    packed: Packed, votes: Sequence[Packed] = (), *, least_agreement: float = LEAST_AGREEMENT
+) -> CaseConfidence:
+    """Judge the masks of one radiograph by the members that made them and by their shape.
+
+    The confidence of a bone is agreement x share x plausibility: the members' mean pairwise Dice coefficient (1 with
+    fewer than two members, which cannot disagree), the share of the largest connected component in the mask, and 1/2
+    if its area is implausible, else 1. It is 0 for a bone without a mask. It orders bones and cases by how much they
+    deserve a look and is no probability.
+
+    An area is implausible beside the other bones of the hand if it is less than half or more than twice what they
+    tell, by the mean areas of real posteroanterior radiographs in `simulation/reference` (a bone that the picture's
+    border cuts may be as small as it likes), or if the pisiform is clearly larger than the triquetrum.
+
+    Args:
+        packed: final masks (H, W).
+        votes: masks of the members, or of each of their passes, all of one size, which may be another than that of the
+            final masks; none for a single model.
+        least_agreement: agreement below which a bone is flagged.
+
+    Raises:
+        ValueError: the sizes of the votes differ.
+    """
+    agreements = agreement(votes).tolist()
+    shapes = [_Shape.of(crop, packed.shape) for crop in bone_crops(packed, packed)]
+    doubts = _area_doubts(shapes)
+    bones = []
+    for name, shape, agreed, doubt in zip(BONE_NAMES, shapes, agreements, doubts, strict=True):
+        reasons = [f"members disagree (Dice {agreed:.2f})"] * (agreed < least_agreement)
+        reasons += [f"{_numeral(shape.components)} components"] * (shape.components > 1)
+        reasons += doubt
+        if not shape.area:
+            reasons.insert(0, "missing")
+        trust = (1.0 if np.isnan(agreed) else agreed) * shape.largest_share * (0.5 if doubt else 1.0)
+        bones.append(BoneConfidence(name, trust, agreed, shape.area, shape.components, tuple(reasons)))
+    flags = [f"{BONES[CHANNEL[b.bone]].anatomical_name}: {', '.join(b.reasons)}" for b in bones if b.reasons]
+    return CaseConfidence(tuple(bones), tuple(flags) if packed.any() else ("no hand found",))
+
+
+class ConfidenceTable:
+    """Context manager that streams one row a bone and image; the file appears, complete, when the block succeeds.
+
+    An agreement that is not defined is an empty cell; reasons are separated by semicolons.
+
+    Args:
+        path: CSV to write.
+
+    Raises:
+        HandsegInputError: on entry, the file cannot be written.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = Path(path)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> ConfidenceTable:
+        with ExitStack() as stack:
+            self._rows = csv.writer(stack.enter_context(write_csv(self.path)))
+            self._rows.writerow(COLUMNS)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, traceback)
+
+    def write(self, image_name: str, case: CaseConfidence) -> None:
+        """Write the 29 rows of one image."""
+        for bone in case.bones:
+            agreed = "" if np.isnan(bone.agreement) else f"{bone.agreement:.4f}"
+            shape = bone.area_px, bone.components, "; ".join(bone.reasons)
+            self._rows.writerow((image_name, bone.bone, f"{bone.confidence:.4f}", agreed, *shape))
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What the mask of one bone looks like; `is_cut` tells whether it reaches the border of the picture."""
+
+    area: int
+    components: int
+    largest_share: float
+    is_cut: bool
+
+    @classmethod
+    def of(cls, crop: BoneCrop, size: tuple[int, ...]) -> _Shape:
+        """Measure a crop with a margin of one pixel in a picture of that size."""
+        _, _, statistics, _ = cv2.connectedComponentsWithStats(crop.prediction, connectivity=8)
+        parts = statistics[1:, cv2.CC_STAT_AREA]
+        if not parts.size:
+            return cls(0, 0, 0.0, False)
+        area = int(parts.sum())
+        outer = zip(crop.offset, crop.prediction.shape, size, strict=True)
+        is_cut = any(start < 0 or start + length > end for start, length, end in outer)
+        return cls(area, int((parts >= _SPECK * area).sum()), float(parts.max() / area), is_cut)
+
+
+def _area_doubts(shapes: Sequence[_Shape]) -> list[list[str]]:
+    """Return for every bone what is wrong with its area, if anything."""
+    doubts: list[list[str]] = [[] for _ in BONES]
+    areas = np.array([shape.area for shape in shapes], np.float64)
+    is_cut = np.array([shape.is_cut for shape in shapes])
+    ratios = areas / _usual_areas()
+    is_whole = (areas > 0) & ~is_cut
+    if is_whole.sum() >= _FEWEST_BONES:
+        ratios /= np.median(ratios[is_whole])
+        is_small = is_whole & (ratios < 1 / _MAX_RATIO)
+        for channel in np.flatnonzero(is_small | (ratios > _MAX_RATIO)):
+            doubts[channel].append(f"implausible area ({ratios[channel]:.2g} times the expected)")
+    for fault in size_faults({name: area for name, area in zip(BONE_NAMES, areas.tolist(), strict=True) if area}):
+        if fault.bone:
+            doubts[CHANNEL[fault.bone]].append(fault.message)
+    return doubts
+
+
+@cache
+def _usual_areas() -> Values:
+    """Return the mean areas of the bones in px² of a picture of 2048 px (29,)."""
+    with open_csv(_REFERENCE) as file:
+        areas = {row["bone"]: float(row["area_px_mean"]) for row in csv.DictReader(file)}
+    return np.array([areas[name] for name in BONE_NAMES])
+
+
+def _numeral(number: int) -> str:
+    return _NUMERALS[number] if number < len(_NUMERALS) else str(number)
