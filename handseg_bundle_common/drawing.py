@@ -69,6 +69,27 @@ def overlay(
     return np.array(_with_notes(canvas, notes, font))
 
 
+def heat_overlay(radiograph: NDArray[np.floating[Any]], share: NDArray[np.floating[Any]]) -> Picture:
+    """Tint a radiograph by a share a pixel, such as that of the members of an ensemble that disagree.
+
+    Args:
+        radiograph: (H, W) or (1, H, W), 0..1.
+        share: 0..1, (h, w) of any size; it is enlarged or shrunk to the radiograph's.
+
+    Returns:
+        RGB picture (H, W, 3), grey where the share is 0, glowing where it is 1.
+    """
+    grey = np.clip(radiograph[0] if radiograph.ndim == 3 else radiograph, 0, 1).astype(np.float32)
+    height, width = grey.shape
+    shown = cv2.resize(np.asarray(share, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    levels = np.rint(np.clip(shown, 0, 1) * 255).astype(np.uint8)
+    heat = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    # Square roots let a single dissenter among many be seen.
+    opacity = np.sqrt(np.clip(shown, 0, 1))[..., None]
+    picture: Picture = np.rint((1 - opacity) * (0.6 * 255 * grey[..., None]) + opacity * heat).astype(np.uint8)
+    return picture
+
+
 def overlay_name(image_name: str) -> str:
     """Return the relative path of an image's overlay: the name itself for a PNG, with `.png` added for others."""
     return image_name if PurePosixPath(image_name).suffix.lower() == ".png" else f"{image_name}.png"

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES
-from handseg_bundle_common.drawing import overlay, save_png
+from handseg_bundle_common.drawing import heat_overlay, overlay, save_png
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.masks import pack_masks
 
@@ -181,3 +181,24 @@ def test_png_reads_back(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(HandsegInputError, match="cannot be"):
         save_png(tmp_path / "file" / "a.png", picture)
+
+
+class TestHeatOverlay:
+    """Shares of disagreement over a radiograph."""
+
+    def test_the_radiograph_stays_grey_where_all_agree(self):
+        grey = np.linspace(0, 1, 20 * 30, dtype=np.float32).reshape(20, 30)
+        picture = heat_overlay(grey, np.zeros((20, 30)))
+        assert picture.shape == (20, 30, 3)
+        assert (picture == picture[..., :1]).all()
+        assert (np.diff(picture[..., 0].ravel().astype(int)) >= 0).all()
+
+    def test_more_disagreement_glows_more(self):
+        shares = np.tile(np.linspace(0, 1, 6), (4, 1))
+        brightness = heat_overlay(np.zeros((4, 6)), shares).astype(int).sum(axis=2)
+        assert (np.diff(brightness[0]) > 0).all()
+
+    def test_a_smaller_map_covers_the_whole_radiograph(self):
+        picture = heat_overlay(np.zeros((1, 40, 20), np.float32), np.ones((10, 5)))
+        assert (picture == picture[0, 0]).all()
+        assert picture[0, 0].max() > 200

@@ -3,11 +3,20 @@
 from handseg_bundle_common.inference.handlers import PredictionWriter
 from handseg_bundle_common.inference.predict import predict
 from handseg_bundle_common.inference.predictor import Prediction, Predictor, choose_device, load_predictor
-from handseg_bundle_common.inference.results import CONFIDENCE, IMAGES, ORIGIN, OVERLAYS, SUBMISSION, ResultsFolder
+from handseg_bundle_common.inference.results import (
+    CONFIDENCE,
+    DISAGREEMENT,
+    IMAGES,
+    ORIGIN,
+    OVERLAYS,
+    SUBMISSION,
+    ResultsFolder,
+)
 from handseg_bundle_common.inference.sources import Source, find_sources
 
 __all__ = [
     "CONFIDENCE",
+    "DISAGREEMENT",
     "IMAGES",
     "ORIGIN",
     "OVERLAYS",

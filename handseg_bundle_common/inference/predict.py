@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from handseg_bundle_common.formats.probabilities import probabilities_path, write_probabilities
 from handseg_bundle_common.inference.predictor import load_predictor
-from handseg_bundle_common.inference.results import OVERLAYS, ResultsFolder
+from handseg_bundle_common.inference.results import DISAGREEMENT, OVERLAYS, ResultsFolder
 from handseg_bundle_common.inference.sources import find_sources
 
 
@@ -50,8 +50,8 @@ def predict(
     Raises:
         HandsegInputError: a radiograph, the bundle, an option or the output folder cannot be used.
     """
-    overlays = Path(output, OVERLAYS)
-    sources = find_sources(images, keep_folders=keep_folders, exclude=overlays)
+    pictures = [Path(output, folder) for folder in (OVERLAYS, DISAGREEMENT)]
+    sources = find_sources(images, keep_folders=keep_folders, exclude=pictures)
     predictor = load_predictor(bundle, device=device, image_size=image_size, weights=weights, threshold=threshold)
     with ResultsFolder(output, predictor.origin) as results:
         for source in tqdm(sources, "segmenting", unit="image", disable=None):

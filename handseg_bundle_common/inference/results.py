@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handseg_bundle_common import __version__
-from handseg_bundle_common.drawing import overlay, overlay_name, save_png
+from handseg_bundle_common.drawing import heat_overlay, overlay, overlay_name, save_png
+from handseg_bundle_common.ensemble.agreement import disagreement_map
 from handseg_bundle_common.ensemble.confidence import ConfidenceTable, case_confidence
 from handseg_bundle_common.files import make_folder, write_atomically, write_csv
 from handseg_bundle_common.formats.radiograph import read_radiograph
@@ -25,7 +26,7 @@ from handseg_bundle_common.masks import Packed, pack_masks
 from handseg_bundle_common.transforms import ScaleRadiographd
 
 OVERLAYS, SUBMISSION, IMAGES = "overlays", "predictions.csv", "images.csv"
-CONFIDENCE, ORIGIN = "confidence.csv", "prediction.json"
+CONFIDENCE, DISAGREEMENT, ORIGIN = "confidence.csv", "disagreement", "prediction.json"
 
 _stretch = ScaleRadiographd("image")
 
@@ -35,7 +36,7 @@ class ResultsFolder:
 
     A context manager: the tables appear when the block ends, and not at all after an exception. They are
     `predictions.csv`, the competition's submission; `images.csv`, size and side of every image; `confidence.csv`, how
-    far each bone can be trusted, and why not.
+    far each bone can be trusted, and why not. Of an ensemble, `disagreement/<image>.png` shows where its members part.
 
     Args:
         output: the folder.
@@ -94,3 +95,6 @@ class ResultsFolder:
         self._images.writerow((name, *packed.shape, laterality.side or "", laterality.source or ""))
         image = _stretch({"image": read_radiograph(radiograph)})["image"]
         save_png(self.overlays / overlay_name(name), overlay(image, packed, notes=confidence.flags))
+        if len(votes) > 1:
+            picture = heat_overlay(image, disagreement_map(votes))
+            save_png(self.output / DISAGREEMENT / overlay_name(name), picture)

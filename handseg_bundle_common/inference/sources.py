@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +21,14 @@ class Source:
 
 
 def find_sources(
-    images: Iterable[str | os.PathLike[str]], *, keep_folders: bool = False, exclude: Path | None = None
+    images: Iterable[str | os.PathLike[str]], *, keep_folders: bool = False, exclude: Sequence[Path] = ()
 ) -> list[Source]:
     """Return the radiographs among files and folders, each once, after checking the headers of all of them.
 
     Args:
         images: files, and folders that are searched recursively.
         keep_folders: name radiographs by their path below the deepest folder that holds everything given.
-        exclude: a folder that is not searched, such as that of earlier results.
+        exclude: folders that are not searched, such as those of earlier results.
 
     Raises:
         HandsegInputError: nothing is given, a folder holds no radiograph, a file is no radiograph, or two
@@ -56,14 +56,14 @@ def find_sources(
     return list(sources.values())
 
 
-def _below(path: Path, exclude: Path | None) -> Iterator[Path]:
+def _below(path: Path, exclude: Sequence[Path]) -> Iterator[Path]:
     """Yield the files of a folder relative to it, or the name of a file."""
     if not path.is_dir():
         yield Path(path.name)
         return
-    excluded = exclude.resolve() if exclude else None
+    excluded = {folder.resolve() for folder in exclude}
     for file in find_images(path):
-        if excluded not in file.resolve().parents:
+        if excluded.isdisjoint(file.resolve().parents):
             yield file.relative_to(path)
 
 

@@ -119,7 +119,17 @@ class TestDefaultMembers:
 def test_inference_writes_overlays_and_a_submission(predicted, sample_data):
     images = sorted(path.name for path in (sample_data / "DCM").rglob("*.png"))
     assert sorted(read_submission(predicted / "predictions.csv")) == images
-    assert sorted(path.name for path in (predicted / "overlays").iterdir()) == images
+    for folder in ("overlays", "disagreement"):
+        assert sorted(path.name for path in (predicted / folder).iterdir()) == images
+
+
+def test_the_confidence_of_every_bone_tells_how_far_the_members_agree(predicted, sample_data):
+    with (predicted / "confidence.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == NUM_BONES * len(list((sample_data / "DCM").rglob("*.png")))
+    assert all(0 <= float(row["agreement"]) <= 1 for row in rows)
+    # Networks with random weights agree on nothing, and that is said.
+    assert any("members disagree" in row["reasons"] for row in rows)
 
 
 def test_prediction_and_the_evaluator_agree_exactly(ensemble, members, predicted, sample_data, tmp_path):

@@ -68,9 +68,9 @@ def test_two_images_of_one_name_are_both_named(make: Make) -> None:
 
 def test_earlier_results_are_no_input(make: Make) -> None:
     make("a.png", "out/overlays/a.png")
-    assert names(".", exclude=Path("out/overlays")) == ["a.png"]
+    assert names(".", exclude=[Path("out/overlays")]) == ["a.png"]
     with pytest.raises(HandsegInputError, match="earlier results"):
-        names("out", exclude=Path("out/overlays"))
+        names("out", exclude=[Path("out/overlays")])
 
 
 @pytest.mark.parametrize(
