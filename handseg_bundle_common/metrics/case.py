@@ -12,9 +12,10 @@ from handseg_bundle_common.metrics.boundary import crop_boundary_error_rate
 from handseg_bundle_common.metrics.crops import BoneCrop, Masks, bone_crops
 from handseg_bundle_common.metrics.dice import dice
 from handseg_bundle_common.metrics.empty import BOUNDARY_BAND, SURFACE_DICE, SURFACE_DISTANCE
+from handseg_bundle_common.metrics.shape_errors import SHAPE_ERROR_RULES, ShapeErrors, crop_shape_errors
 from handseg_bundle_common.metrics.surface import TOLERANCES_PX, Spacing, crop_surface_distances
 
-_RULES = {
+_RULES = SHAPE_ERROR_RULES | {
     "boundary_error_rate": BOUNDARY_BAND,
     "nsd_1px": SURFACE_DICE,
     "nsd_2px": SURFACE_DICE,
@@ -27,10 +28,10 @@ _RULES = {
 
 
 @dataclass(frozen=True, eq=False)
-class CaseScores:
+class CaseScores(ShapeErrors):
     """Scores of one image, one value a bone in channel order, float64 (C,); NaN where a score is not defined.
 
-    Attributes:
+    Attributes (beyond those of `ShapeErrors`):
         predicted_px: pixels of the prediction.
         reference_px: pixels of the reference.
         dice: as `dice`.
@@ -94,4 +95,5 @@ def _bone_scores(crop: BoneCrop, spacing_mm: Spacing | None) -> dict[str, float]
         "mean_surface_distance_px": in_px.mean(),
         "hd95_mm": in_mm.hausdorff() if in_mm else np.nan,
         "mean_surface_distance_mm": in_mm.mean() if in_mm else np.nan,
+        **crop_shape_errors(crop, spacing_mm),
     }
