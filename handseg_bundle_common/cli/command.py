@@ -14,7 +14,7 @@ import fire
 from handseg_bundle_common import __version__
 from handseg_bundle_common.cli.arguments import Job, Result
 from handseg_bundle_common.cli.data import check_data, make_folds, simulate
-from handseg_bundle_common.cli.ensembles import vote
+from handseg_bundle_common.cli.ensembles import select_members, vote
 from handseg_bundle_common.cli.models import cross_validate, info, predict
 from handseg_bundle_common.errors import EXIT_CODE, input_error_message
 
@@ -69,6 +69,7 @@ _VERBS = {
     "info": info,
     "make-folds": make_folds,
     "predict": predict,
+    "select-members": select_members,
     "simulate": simulate,
     "vote": vote,
 }

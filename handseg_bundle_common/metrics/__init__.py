@@ -8,6 +8,12 @@ from handseg_bundle_common.metrics.bootstrap import (
 )
 from handseg_bundle_common.metrics.boundary import BoundaryErrorRate, boundary_error_rate
 from handseg_bundle_common.metrics.case import CaseScores, case_scores
+from handseg_bundle_common.metrics.confusion import (
+    CONFUSION_LABELS,
+    Confusion,
+    MultiLabelConfusion,
+    multi_label_confusion,
+)
 from handseg_bundle_common.metrics.crops import BoneCrop, bone_crops, score_crops
 from handseg_bundle_common.metrics.cumulative import CumulativeBoneMetric
 from handseg_bundle_common.metrics.dice import (
@@ -26,6 +32,9 @@ from handseg_bundle_common.metrics.empty import (
     SURFACE_DISTANCE,
     EmptyMasks,
 )
+from handseg_bundle_common.metrics.label_sets import LabelSets, label_sets
+from handseg_bundle_common.metrics.pairs import PAIR_NAMES, PairOverlapDice, pair_overlap_dice
+from handseg_bundle_common.metrics.shape_errors import ShapeErrors, shape_errors
 from handseg_bundle_common.metrics.surface import (
     HausdorffDistance95,
     MeanSurfaceDistance,
@@ -40,21 +49,28 @@ __all__ = [
     "BOUNDARY_BAND",
     "COMPETITION",
     "COMPETITION_EPS",
+    "CONFUSION_LABELS",
     "NOT_SCORED",
     "OVERLAP_ZONE",
+    "PAIR_NAMES",
     "SURFACE_DICE",
     "SURFACE_DISTANCE",
     "BoneCrop",
     "BoneDice",
     "BoundaryErrorRate",
     "CaseScores",
+    "Confusion",
     "CumulativeBoneMetric",
     "EmptyMasks",
     "HausdorffDistance95",
     "Interval",
+    "LabelSets",
     "MeanSurfaceDistance",
+    "MultiLabelConfusion",
     "OverlapZoneDice",
+    "PairOverlapDice",
     "ScoreRow",
+    "ShapeErrors",
     "SurfaceDice",
     "bone_crops",
     "bootstrap_difference",
@@ -63,11 +79,15 @@ __all__ = [
     "case_scores",
     "dice",
     "hausdorff_distance",
+    "label_sets",
     "mean_over_bones",
     "mean_surface_distance",
+    "multi_label_confusion",
     "overlap_zone_dice",
+    "pair_overlap_dice",
     "per_bone_table",
     "score_crops",
+    "shape_errors",
     "surface_dice",
     "write_table",
 ]

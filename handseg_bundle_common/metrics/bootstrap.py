@@ -99,7 +99,8 @@ def bootstrap_difference(
 ) -> Interval:
     """Return the difference of a statistic between two models on the same images, with its interval.
 
-    Both are resampled together, so that what makes an image hard for both does not widen the interval.
+    Both are resampled together, so that what makes an image hard for both does not widen the interval, and compared on
+    the same images and bones: what one of them has no score for is left out for both.
 
     Args:
         values: scores (N,) or (N, bones) of one model.
@@ -121,6 +122,7 @@ def bootstrap_difference(
         return statistic(stacked[..., 0], weights) - statistic(stacked[..., 1], weights)
 
     stacked = np.stack(pair, axis=-1)
+    stacked[np.isnan(stacked).any(axis=-1)] = np.nan
     return bootstrap_interval(stacked, patients, difference, confidence=confidence, resamples=resamples, seed=seed)
 
 

@@ -12,10 +12,10 @@ from handseg_bundle_common.metrics.boundary import crop_boundary_error_rate
 from handseg_bundle_common.metrics.crops import BoneCrop, Masks, bone_crops
 from handseg_bundle_common.metrics.dice import dice
 from handseg_bundle_common.metrics.empty import BOUNDARY_BAND, SURFACE_DICE, SURFACE_DISTANCE
-from handseg_bundle_common.metrics.shape_errors import SHAPE_ERROR_RULES, ShapeErrors, crop_shape_errors
+from handseg_bundle_common.metrics.shape_errors import ShapeErrors, crop_shape_errors
 from handseg_bundle_common.metrics.surface import TOLERANCES_PX, Spacing, crop_surface_distances
 
-_RULES = SHAPE_ERROR_RULES | {
+_RULES = {
     "boundary_error_rate": BOUNDARY_BAND,
     "nsd_1px": SURFACE_DICE,
     "nsd_2px": SURFACE_DICE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,6 @@ from hypothesis.extra.numpy import arrays
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.masks import pack_masks
 from handseg_bundle_common.metrics import (
-    CaseScores,
     boundary_error_rate,
     case_scores,
     dice,
@@ -22,6 +22,7 @@ from handseg_bundle_common.metrics import (
     mean_surface_distance,
     surface_dice,
 )
+from handseg_bundle_common.metrics.shape_errors import shape_errors
 
 PAIRS = st.tuples(st.just(2), st.just(3), st.integers(1, 9), st.integers(1, 9)).flatmap(
     lambda shape: arrays(np.bool_, shape, elements=st.sampled_from([False, False, True]))
@@ -29,7 +30,7 @@ PAIRS = st.tuples(st.just(2), st.just(3), st.integers(1, 9), st.integers(1, 9)).
 SPACINGS = st.sampled_from([None, 0.2, (0.5, 0.2)])
 
 
-def columns(scores: CaseScores) -> dict[str, np.ndarray]:
+def columns(scores: Any) -> dict[str, np.ndarray]:
     return {field.name: getattr(scores, field.name) for field in dataclasses.fields(scores)}
 
 
@@ -54,6 +55,7 @@ def test_every_column_is_what_its_function_returns(
     unknown = np.full(len(pair[0]), np.nan)
     nsd = surface_dice(*pair)
     expected = {
+        **columns(shape_errors(*pair, spacing_mm)),
         "predicted_px": [mask.sum() for mask in pair[0]],
         "reference_px": [mask.sum() for mask in pair[1]],
         "dice": dice(*torch.from_numpy(pair)),
@@ -93,10 +95,20 @@ def test_single_pixels_misses_and_false_alarms() -> None:
     assert np.array_equal(scores.hd95_px[bones], [0, np.nan, np.nan, np.nan], equal_nan=True)
 
 
-def test_all_is_right_where_prediction_and_reference_agree() -> None:
-    reference = pack_masks(hand()[1])
-    there = np.arange(NUM_BONES)[case_scores(reference, reference).reference_px > 0]
-    for name, values in columns(case_scores(reference, reference, 0.15)).items():
-        if not name.endswith("_px") or name.startswith(("hd95", "mean")):
-            best = 1 if name in {"dice", "nsd_1px", "nsd_2px", "nsd_4px"} else 0
-            assert np.all(values[there] == best), name
+def test_a_prediction_like_the_reference_has_full_scores_and_no_error() -> None:
+    reference = hand()[1]
+    there = reference.any((1, 2))
+    scores = columns(case_scores(reference, reference, 0.15))
+    assert scores.pop("predicted_px").tolist() == scores.pop("reference_px").tolist() == reference.sum((1, 2)).tolist()
+    for name, values in scores.items():
+        assert np.all(values[there] == (name == "dice" or name.startswith("nsd"))), name
+
+
+def test_a_case_that_cannot_be_scored_is_refused() -> None:
+    masks = hand()[0]
+    with pytest.raises(ValueError, match="spacing_mm"):
+        case_scores(masks, masks, -1)
+    with pytest.raises(ValueError, match="size"):
+        case_scores(masks, masks[:, 1:])
+    with pytest.raises(TypeError, match="threshold"):
+        case_scores(masks.astype(np.float32), masks)

@@ -1,0 +1,57 @@
+"""The verb `select-members`: what it passes on, and what it refuses before anything is read."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import fire
+import pytest
+
+from handseg_bundle_common import ensemble
+from handseg_bundle_common.cli.arguments import Job
+from handseg_bundle_common.cli.ensembles import select_members
+from handseg_bundle_common.errors import HandsegInputError
+
+
+def job(*words: str) -> Job:
+    found = fire.Fire(select_members, list(words), "handseg", serialize=lambda _: None)
+    assert isinstance(found, Job)
+    return found
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """What the package's functions are called with."""
+    calls = SimpleNamespace(chosen=None, written=None)
+
+    def choose(*arguments, **options):
+        calls.chosen = (arguments, options)
+        return "a selection"
+
+    monkeypatch.setattr(ensemble, "select_members", choose)
+    monkeypatch.setattr(ensemble, "write_selection", lambda *arguments: setattr(calls, "written", arguments))
+    monkeypatch.setattr(ensemble, "selection_text", lambda selection, output: f"{selection} in {output}")
+    return calls
+
+
+def test_folders_options_and_defaults(called):
+    assert job("--predictions", "a", "b", "c", "--labels", "data", "--output", "out").start() == "a selection in out"
+    assert called.chosen == (
+        (["a", "b", "c"], "data"),
+        {"objective": "both", "size": None, "folds": 5, "seed": 0},
+    )
+    assert called.written == ("out", "a selection")
+
+
+def test_numbers(called):
+    words = ("--predictions=a", "b", "--labels=data", "--output=out", "--objective=small")
+    job(*words, "--size=2", "--folds=3", "--seed=4").start()
+    assert called.chosen[1] == {"objective": "small", "size": 2, "folds": 3, "seed": 4}
+
+
+@pytest.mark.parametrize(
+    ("word", "problem"), [("--size=two", "--size: 'two' is not a whole number"), ("--objective", "--objective: has no")]
+)
+def test_values_that_cannot_be_used(word, problem):
+    with pytest.raises(HandsegInputError, match=f"^{problem}"):
+        job("--predictions=a", "b", "--labels=data", "--output=out", word)
