@@ -57,7 +57,7 @@ def select_members(
         more: results folders of further models: --predictions a b c.
         predictions: results folder of the first model, from predict or cross-validate; probabilities in it are used.
         labels: data set with the polygons of the images.
-        output: folder for selection.json, which describes an ensemble, for tables and a figure.
+        output: folder for tables, a figure and, if predict has made the predictions, an ensemble bundle.
         objective: what to gain: mean (Dice of all bones), small (of the small bones) or both (the mean of the two).
         size: number of members; by default as many as help.
         folds: number of parts of the patients for the test.
@@ -74,7 +74,13 @@ def select_members(
             [predictions, *more], labels, objective=objective, size=members, folds=parts, seed=first
         )
         ensemble.write_selection(output, selection)
-        return ensemble.selection_text(selection, output)
+        text = ensemble.selection_text(selection, output)
+        settings = ensemble.ensemble_settings(selection)
+        unknown = [member["name"] for member in settings["members"] if not member["bundle"] or not member["weights"]]
+        if unknown:
+            return f"{text}\nno bundle is made: bundle and weights of {', '.join(unknown)} are not known"
+        ensemble.write_ensemble_bundle(settings, output)
+        return f"{text}\nensemble bundle: handseg predict RADIOGRAPHS --bundle {output} --output FOLDER"
 
     return Job(start)
 

@@ -58,12 +58,3 @@ SURFACE_DICE = EmptyMasks(both=NOT_SCORED, reference=0.0, prediction=0.0)
 
 # There is no distance to a mask without pixels.
 SURFACE_DISTANCE = EmptyMasks(both=NOT_SCORED, reference=NOT_SCORED, prediction=NOT_SCORED)
-
-# Pixels that are too many or too few can be counted whatever is empty.
-FALSE_AREA = EmptyMasks()
-
-# Without a reference there is no size to compare with; a missed bone is -1, all of its size too small.
-RELATIVE_SIZE = EmptyMasks(both=NOT_SCORED, reference=NOT_SCORED)
-
-# A false alarm is no fragment and a missed bone no hole: pieces are compared where there are two masks.
-TOPOLOGY = EmptyMasks(both=NOT_SCORED, reference=NOT_SCORED, prediction=NOT_SCORED)

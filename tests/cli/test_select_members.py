@@ -22,7 +22,8 @@ def job(*words: str) -> Job:
 @pytest.fixture
 def called(monkeypatch):
     """What the package's functions are called with."""
-    calls = SimpleNamespace(chosen=None, written=None)
+    member = {"name": "a", "bundle": "bundles/a", "weights": "a.pt"}
+    calls = SimpleNamespace(chosen=None, written=None, made=None, settings={"members": [member]})
 
     def choose(*arguments, **options):
         calls.chosen = (arguments, options)
@@ -31,16 +32,30 @@ def called(monkeypatch):
     monkeypatch.setattr(ensemble, "select_members", choose)
     monkeypatch.setattr(ensemble, "write_selection", lambda *arguments: setattr(calls, "written", arguments))
     monkeypatch.setattr(ensemble, "selection_text", lambda selection, output: f"{selection} in {output}")
+    monkeypatch.setattr(ensemble, "ensemble_settings", lambda selection: calls.settings)
+    monkeypatch.setattr(ensemble, "write_ensemble_bundle", lambda *arguments: setattr(calls, "made", arguments))
     return calls
 
 
 def test_folders_options_and_defaults(called):
-    assert job("--predictions", "a", "b", "c", "--labels", "data", "--output", "out").start() == "a selection in out"
+    assert (
+        job("--predictions", "a", "b", "c", "--labels", "data", "--output", "out")
+        .start()
+        .startswith("a selection in out")
+    )
     assert called.chosen == (
         (["a", "b", "c"], "data"),
         {"objective": "both", "size": None, "folds": 5, "seed": 0},
     )
     assert called.written == ("out", "a selection")
+    assert called.made == (called.settings, "out")
+
+
+def test_no_bundle_is_made_of_members_from_elsewhere(called):
+    called.settings = {"members": [{"name": "theirs", "bundle": None, "weights": None}]}
+    text = job("--predictions", "a", "--labels", "data", "--output", "out").start()
+    assert "bundle and weights of theirs are not known" in text
+    assert called.made is None
 
 
 def test_numbers(called):

@@ -25,7 +25,7 @@ def selection(toy_member):
         "combine": "probabilities",
         "bone_weights": {"a": weights[0].tolist(), "b": weights[1].tolist()},
         "thresholds": dict.fromkeys(BONE_NAMES, 0.5) | {"Pisiform": 0.4},
-        "calibration": dict.fromkeys(BONE_NAMES, [1.0, 0.0]),
+        "calibration": {bone: [1.0, 0.0] for bone in BONE_NAMES},
     }
 
 

@@ -23,6 +23,9 @@ from handseg_bundle_common.metrics import Interval
 
 SETTINGS, FIGURE = "selection.json", "selection.png"
 
+# The percentile bootstrap of fewer clusters covers less than it says.
+_FEW_PATIENTS = 10
+
 _SCORES = ("mean", "small_bones", "overlap_zone")
 
 
@@ -90,6 +93,10 @@ def selection_text(selection: Selection, output: str | PathLike[str]) -> str:
     for name, tuned in selection.tuned.items():
         verdict = "kept" if tuned.is_kept else "not kept: no gain that is sure"
         lines.append(f"{name} of each bone: held-out gain {_shown(tuned.gain)}: {verdict}")
+    if selection.patients < _FEW_PATIENTS:
+        lines.append(
+            f"Intervals over {selection.patients} patients are too narrow: trust them from {_FEW_PATIENTS} on."
+        )
     return "\n".join([*lines, f"Selection, tables and figure: {output}"])
 
 

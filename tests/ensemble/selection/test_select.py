@@ -116,6 +116,7 @@ def test_text(selection, tmp_path):
     lines = selection_text(selection, tmp_path).splitlines()
     assert lines[0] == "8 images of 4 patients, combined by probabilities"
     assert any(line.startswith("small") and line.endswith("small bones") for line in lines)
+    assert "Intervals over 4 patients are too narrow: trust them from 10 on." in lines
     assert any(line.startswith("weights of each bone: held-out gain +") and line.endswith("kept") for line in lines)
 
 
