@@ -13,7 +13,7 @@ from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL, NUM_BONES
 from handseg_bundle_common.masks import Packed
 
 
-def agreement(votes: Sequence[Packed]) -> NDArray[np.float64]:
+def member_agreement(votes: Sequence[Packed]) -> NDArray[np.float64]:
     """Return the mean Dice coefficient over all pairs of members, bone by bone.
 
     Two members that both have not found a bone agree on it, 1; one that has and one that has not disagree, 0. Source:

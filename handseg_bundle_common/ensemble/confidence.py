@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONE_NAMES, BONES, CHANNEL
 from handseg_bundle_common.datasets.check_areas import size_faults
-from handseg_bundle_common.ensemble.agreement import agreement
+from handseg_bundle_common.ensemble.agreement import member_agreement
 from handseg_bundle_common.files import open_csv, write_csv
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.metrics.crops import BoneCrop, bone_crops
@@ -96,7 +96,7 @@ def case_confidence(
     Raises:
         ValueError: the sizes of the votes differ.
     """
-    agreements = agreement(votes).tolist()
+    agreements = member_agreement(votes).tolist()
     shapes = [_Shape.of(crop, packed.shape) for crop in bone_crops(packed, packed)]
     doubts = _area_doubts(shapes)
     bones = []

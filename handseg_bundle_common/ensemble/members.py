@@ -21,7 +21,8 @@ from handseg_bundle_common.weights import METADATA, adopt_settings, find_bundle,
 
 logger = logging.getLogger(__name__)
 
-_WINDOW_IDS = ("image_size", "window_size", "overlap", "sw_batch_size", "flip")
+# Ids of a bundle that say how large a radiograph and which parts of it its network sees.
+WINDOW_IDS = ("image_size", "window_size", "overlap", "sw_batch_size", "flip")
 _COMPARE = "compare it with bundles/ensemble/configs/inference.json"
 
 
@@ -69,10 +70,10 @@ class MemberSettings:
             problem = f"{description['name']} has the unknown role {description['role']!r}"
             raise HandsegInputError("members", problem, f"choose {' or '.join(Role)}")
         member = cls(**{**description, "role": Role(description.get("role", Role.GENERAL))})
-        unknown = set(member.windows or {}) - set(_WINDOW_IDS)
+        unknown = set(member.windows or {}) - set(WINDOW_IDS)
         if unknown:
             problem = f"the windows of {member.name} have the unknown key {min(unknown)!r}"
-            raise HandsegInputError("members", problem, f"use {', '.join(_WINDOW_IDS)}")
+            raise HandsegInputError("members", problem, f"use {', '.join(WINDOW_IDS)}")
         return member
 
     @property

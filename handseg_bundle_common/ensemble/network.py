@@ -103,6 +103,9 @@ class EnsembleNetwork(nn.Module):
                 del logits  # before the next pass needs the memory
         if self.combine is Combine.LOGITS:
             total.sigmoid_()
+        elif self.combine is Combine.VOTES:
+            # A draw is no majority, however the shares have been rounded.
+            total.sub_(_EPS)
         if self.carpal_stage is not None:
             self._look_again(total, image, self.carpal_stage)
         total.clamp_(_EPS, 1 - _EPS).logit_()

@@ -99,12 +99,12 @@ def _pixel_area(spacing_mm: Spacing | None) -> float:
     return float(row * column)
 
 
-def _component_areas(mask: Crop) -> NDArray[np.int32]:
+def _component_areas(mask: Crop) -> NDArray[np.intp]:
     """Return the area of every 8-connected component."""
     return _labelled(mask, 8)[1][1:]
 
 
-def _extra_hole_areas(crop: BoneCrop) -> NDArray[np.int32]:
+def _extra_hole_areas(crop: BoneCrop) -> NDArray[np.intp]:
     """Return the areas of the prediction's holes that have no pixel in common with one of the reference's."""
     regions, areas = _labelled(1 - crop.prediction, 4)
     extra = np.ones(len(areas), bool)
@@ -121,7 +121,8 @@ def _holes(mask: Crop) -> NDArray[np.bool_]:
     return np.asarray((regions != 0) & (regions != regions[0, 0]))
 
 
-def _labelled(mask: Crop, connectivity: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the number of every pixel's component and the area of every component, both with 0 for the rest."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=connectivity)
-    return np.asarray(labels, np.int32), np.asarray(stats[:, cv2.CC_STAT_AREA], np.int32)
+def _labelled(mask: Crop, connectivity: int) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    """Return the number of every pixel's component, 0 for the rest, and the areas of the rest and every component."""
+    # Less than half the time of OpenCV's own statistics.
+    count, labels = cv2.connectedComponents(mask, connectivity=connectivity)
+    return np.asarray(labels, np.int32), np.bincount(labels.ravel(), minlength=count)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from handseg_bundle_common.anatomy import CHANNEL, NUM_BONES
-from handseg_bundle_common.ensemble.agreement import agreement, disagreement_map
+from handseg_bundle_common.ensemble.agreement import disagreement_map, member_agreement
 
 LUNATE, RADIUS = 1 << CHANNEL["Lunate"], 1 << CHANNEL["Radius"]
 
@@ -28,7 +28,7 @@ def naive_dice(first: np.ndarray, second: np.ndarray, bit: int) -> float:
 
 @given(several_members)
 def test_agreement_is_the_mean_dice_of_all_pairs(votes: np.ndarray) -> None:
-    scores = agreement(list(votes))
+    scores = member_agreement(list(votes))
     assert scores.shape == (NUM_BONES,)
     for name in ("Lunate", "Radius"):
         pairs = [naive_dice(first, second, 1 << CHANNEL[name]) for first, second in combinations(votes, 2)]
@@ -50,7 +50,7 @@ def test_the_map_counts_the_pairs_that_differ_at_each_pixel(votes: np.ndarray) -
 def test_one_member_alone_agrees_with_nobody() -> None:
     vote = np.full((2, 2), LUNATE, np.uint32)
     for votes in ([], [vote]):
-        assert np.isnan(agreement(votes)).all()
+        assert np.isnan(member_agreement(votes)).all()
         with pytest.raises(ValueError, match="one member cannot disagree"):
             disagreement_map(votes)
 
@@ -59,12 +59,12 @@ def test_many_members() -> None:
     """More pairs than a byte can count."""
     full = np.full((40, 40), (1 << NUM_BONES) - 1, np.uint32)
     votes = [*[full] * 23, np.zeros_like(full)]
-    assert agreement(votes) == pytest.approx(np.full(NUM_BONES, 23 * 22 / (24 * 23)))
+    assert member_agreement(votes) == pytest.approx(np.full(NUM_BONES, 23 * 22 / (24 * 23)))
     assert disagreement_map(votes) == pytest.approx(np.full(full.shape, 23 / (24 * 23 / 2)))
 
 
 def test_sizes_must_agree() -> None:
     votes = [np.zeros((2, 2), np.uint32), np.zeros((2, 3), np.uint32)]
-    for function in (agreement, disagreement_map):
+    for function in (member_agreement, disagreement_map):
         with pytest.raises(ValueError, match="differ in size"):
             function(votes)

@@ -85,6 +85,12 @@ def test_votes_without_a_number_are_shares_above_the_threshold(members, lines, i
     assert np.array_equal(network(image)[0, 5].numpy() > 0, (lines > 0).sum(0) > 1.5)
 
 
+def test_a_draw_is_no_majority(toy_member, image):
+    """Ten tenths of float32 do not add up to five, but to a little more."""
+    members = [toy_member(f"m{n}", 0.0, 1.0 if n % 2 else -1.0) for n in range(10)]
+    assert not (ensemble(members, combine="votes")(image) > 0).any()
+
+
 def test_zero_is_the_decision_at_any_threshold(members, lines, image):
     network = ensemble(members)
     thresholds = torch.linspace(0.2, 0.8, NUM_BONES)

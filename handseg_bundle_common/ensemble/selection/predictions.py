@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.datasets import Item, data_list
+from handseg_bundle_common.ensemble.members import WINDOW_IDS
 from handseg_bundle_common.ensemble.network import Combine
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import read_json
@@ -40,6 +41,7 @@ class ModelPredictions:
         has_probabilities: whether there are probabilities of every image.
         bundle: bundle that made them, if the folder tells.
         weights: file of weights that made them, if the folder tells.
+        windows: size and windows with which they were made, if the folder tells.
     """
 
     name: str
@@ -48,6 +50,7 @@ class ModelPredictions:
     has_probabilities: bool
     bundle: str | None
     weights: str | None
+    windows: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,7 @@ def _read_model(folder: Path) -> ModelPredictions:
         has_probabilities=all(probabilities_path(folder, name).is_file() for name in image_names),
         bundle=origin.get("bundle"),
         weights=origin.get("weights") if (folder / _ORIGINS[0]).exists() else None,
+        windows={name: origin[name] for name in WINDOW_IDS if name in origin} or None,
     )
 
 

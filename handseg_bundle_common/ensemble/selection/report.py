@@ -55,15 +55,22 @@ def ensemble_settings(selection: Selection) -> dict[str, Any]:
     """Return what an ensemble bundle needs to know, as plain values.
 
     Returns:
-        `members` (dictionaries of name, bundle, weights and role; None where the folder does not tell), `combine`,
-        `bone_weights` (29 numbers by member), `thresholds` (by bone) and `calibration` (scale and offset by bone).
+        `members` (dictionaries of name, bundle, weights, role and windows; None where the folder does not tell),
+        `combine`, `bone_weights` (29 numbers by member), `thresholds` (by bone) and `calibration` (scale and offset by
+        bone).
     """
     roles = selection.roles()
     members = [selection.models[place] for place in selection.members]
     weights, thresholds, calibration = _values(selection)
     return {
         "members": [
-            {"name": model.name, "bundle": model.bundle, "weights": model.weights, "role": roles[place].value}
+            {
+                "name": model.name,
+                "bundle": model.bundle,
+                "weights": model.weights,
+                "role": roles[place].value,
+                "windows": model.windows,
+            }
             for place, model in zip(selection.members, members, strict=True)
         ],
         "combine": selection.combine.value,

@@ -80,12 +80,13 @@ def test_what_made_the_predictions(world):
     unknown = world.predict("unknown", flat(world.truth))
     crossed = world.predict("crossed", flat(world.truth))
     (crossed / "cross_validation.json").write_text(json.dumps({"bundle": "effisegnet", "weights": "model.pt"}))
-    found = [(model.name, model.bundle, model.weights) for model in read_models([known, unknown, crossed])]
-    assert found == [
+    models = read_models([known, unknown, crossed])
+    assert [(model.name, model.bundle, model.weights) for model in models] == [
         ("known", "segformer", "models/best.pt"),
         ("unknown", None, None),
         ("crossed", "effisegnet", None),  # one model a fold: there are no weights to name
     ]
+    assert [model.windows for model in models] == [{"image_size": 512}, None, None]
 
 
 def test_a_file_about_the_model_that_is_no_object(world):
