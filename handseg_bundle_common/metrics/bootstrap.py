@@ -21,8 +21,8 @@ class Interval:
 
     Attributes:
         estimate: the statistic of the images as they are.
-        low: lower end of the interval.
-        high: upper end of the interval.
+        low: lower end of the interval, NaN where there is none.
+        high: upper end of the interval, NaN where there is none.
     """
 
     estimate: float
@@ -62,7 +62,7 @@ def bootstrap_interval(
     Patients are drawn with replacement and all their images are taken, because images of one patient resemble each
     other. Source: B. Efron, R. Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; for clusters C. Field,
     A. Welsh, Bootstrapping clustered data, J. R. Stat. Soc. B 69 (2007). Resamples whose statistic is not defined, for
-    lack of images with a score, are left out. With one patient the interval is the estimate itself.
+    lack of images with a score, are left out. One patient tells nothing of others: its interval is NaN.
 
     Args:
         values: scores (N,) or (N, bones); NaN is not scored.
@@ -83,7 +83,8 @@ def bootstrap_interval(
     drawn = np.concatenate(found)
     drawn = drawn[~np.isnan(drawn)]
     (estimate,) = statistic(scores, np.ones((1, len(scores))))
-    low, high = np.quantile(drawn, (tail, 1 - tail)) if drawn.size else (np.nan, np.nan)
+    is_known = drawn.size and len(set(patients)) > 1
+    low, high = np.quantile(drawn, (tail, 1 - tail)) if is_known else (np.nan, np.nan)
     return Interval(float(estimate), float(low), float(high))
 
 
