@@ -143,14 +143,27 @@ def _weights(path: Path) -> dict[str, Any]:
 def _members(path: Path) -> list[dict[str, Any]]:
     """Return name, bundle and weights of an ensemble's members, and whether the weights are there."""
     members = _dig(read_json(path, _REMEDY), "members") or []
-    if not all(isinstance(member, dict) and {"name", "bundle", "weights"} <= set(member) for member in members):
+    if not isinstance(members, list) or not all(map(_is_member, members)):
         raise HandsegInputError(path, "has a member without name, bundle or weights", _REMEDY)
     found = []
     for member in members:
-        weights = Path(find_bundle(member["bundle"]), member["weights"])
-        described = {name: member[name] for name in ("name", "bundle")}
+        weights = _member_weights(member["bundle"], Path(member["weights"]).expanduser())
+        described = {"name": member["name"], "bundle": member["bundle"]}
         found.append({**described, "weights": str(weights), "present": weights.is_file()})
     return found
+
+
+def _is_member(member: Any) -> bool:
+    return isinstance(member, dict) and all(isinstance(member.get(key), str) for key in ("name", "bundle", "weights"))
+
+
+def _member_weights(bundle: str, weights: Path) -> Path:
+    """Return where weights lie: in the bundle, or else in the working directory."""
+    try:
+        in_bundle = Path(find_bundle(bundle), weights)
+    except HandsegInputError:
+        return weights.absolute()
+    return in_bundle if in_bundle.exists() or not weights.exists() else weights.absolute()
 
 
 def _dig(document: Any, *keys: str) -> Any:

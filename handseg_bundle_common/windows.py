@@ -60,6 +60,19 @@ class WindowInferer(SlidingWindowInferer):
         return logits
 
 
+class CanvasInferer(SlidingWindowInferer):
+    """MONAI's sliding windows with a single one, the whole image; for networks that cut windows themselves."""
+
+    def __init__(self) -> None:
+        super().__init__((1, 1), mode="constant")
+
+    def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Return logits (N, C, H, W) of images (N, channels, H, W), of which the network gets all at once."""
+        self.roi_size, self.sw_batch_size = tuple(inputs.shape[2:]), len(inputs)
+        logits: torch.Tensor = super().__call__(inputs, network, *args, **kwargs)
+        return logits
+
+
 def _with_mirror_image(network: Network) -> Network:
     """Return a function that gives the mean logits of windows and their mirror images.
 

@@ -27,7 +27,8 @@ def write_ensemble_bundle(selection: Mapping[str, Any], output: str | PathLike[s
     """Write a bundle of the members, weights and thresholds that a selection has found.
 
     Its configurations are those of `bundles/ensemble` with the members put in; its metadata names the thresholds. The
-    folder's name becomes the bundle's, and the members keep their weights where they are.
+    folder's name becomes the bundle's. The folder and the members' weights stay where they are: the configurations hold
+    their paths.
 
     Args:
         selection: `members`, `combine`, `bone_weights` (29 numbers by member), `thresholds` (by bone) and `calibration`
@@ -49,7 +50,7 @@ def write_ensemble_bundle(selection: Mapping[str, Any], output: str | PathLike[s
         "members": list(selection["members"]),
         "combine": Combine(selection["combine"]),
         "image_size": image_size,
-        "bundle_root": {"_target_": "handseg_bundle_common.weights.find_bundle", "name": folder.name},
+        "bundle_root": str(folder),
     }
     make_folder(folder / "models")
     for name in ("LICENSE", "configs/logging.conf"):

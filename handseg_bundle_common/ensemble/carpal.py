@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  the name that PyTorch's own documentation uses
@@ -16,6 +17,9 @@ from handseg_bundle_common.errors import HandsegInputError
 CARPALS: tuple[str, ...] = tuple(bone.name for bone in bones_of(Group.CARPALS))
 # Fewer carpals than this in the first pass tell too little about where the others are.
 _LEAST_CARPALS = 3
+_SPECKS = 0.01
+# Of the image's longer side; the carpals of a whole hand fill a quarter of it.
+_LARGEST_EXTENT = 0.75
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,16 @@ class CarpalStage:
         if unknown or "members" not in description:
             problem = f"has the unknown key {min(unknown)!r}" if unknown else "does not name its members"
             raise HandsegInputError("carpal_stage", problem, f"use {', '.join(f.name for f in fields(cls))}")
-        lists = {name: tuple(value) for name, value in description.items() if isinstance(value, (list, tuple))}
+        lists = {name: _names(name, description[name]) for name in ("members", "bones") if name in description}
         stage = cls(**{**description, **lists})  # type: ignore[arg-type]
         for names, known in ((stage.members, members), (stage.bones, BONE_NAMES)):
             strange = [name for name in names if name not in known]
             if strange or not names:
                 problem = f"names {strange[0]!r}, which is not there" if strange else "has an empty list of names"
                 raise HandsegInputError("carpal_stage", problem, f"choose among {', '.join(known)}")
+        numbers = (stage.magnification, stage.margin, stage.strength)
+        if not all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers):
+            raise HandsegInputError("carpal_stage", f"has {numbers}, not all of which are numbers", "write digits")
         if stage.magnification <= 0 or stage.margin <= 0 or not 0 <= stage.strength <= 1:
             remedy = "choose magnification and margin above 0, strength from 0 to 1"
             raise HandsegInputError("carpal_stage", "has a number that is out of range", remedy)
@@ -125,19 +132,36 @@ class Crop:
         return slice(min(max(start, 0), length), min(max(start + self.side, 0), length))
 
 
-def carpal_crop(probabilities: Tensor, margin: float) -> Crop | None:
-    """Return the square around the carpals that a first pass has found, or None where it has found too few.
+def carpal_crop(masks: Tensor, margin: float) -> Crop | None:
+    """Return the square around the carpals that a first pass has found.
+
+    The outermost 1 % of their pixels on every side do not count, so that a speck far away moves nothing.
 
     Args:
-        probabilities: (29, H, W).
+        masks: (29, H, W), bool.
         margin: what is added on every side, as a share of the carpals' larger extent.
+
+    Returns:
+        The square, or None where too few carpals have been found, or where they fill more of the image than those of
+        any hand that is seen whole or in part.
     """
-    carpals = probabilities[[CHANNEL[name] for name in CARPALS]] > 0.5
+    carpals = masks[[CHANNEL[name] for name in CARPALS]]
     if int(carpals.flatten(1).any(dim=1).sum()) < _LEAST_CARPALS:
         return None
-    rows, columns = torch.nonzero(carpals.any(dim=0), as_tuple=True)
-    (top, bottom), (left, right) = ((int(side.min()), int(side.max()) + 1) for side in (rows, columns))
-    extent = max(bottom - top, right - left)
+    places = np.argwhere(carpals.any(dim=0).cpu().numpy())
+    (top, left), (bottom, right) = np.quantile(places, (_SPECKS, 1 - _SPECKS), axis=0, method="nearest").tolist()
+    extent = max(bottom - top, right - left) + 1
+    if extent > _LARGEST_EXTENT * max(masks.shape[-2:]):
+        return None
     ramp = margin * extent
     side = math.ceil(extent + 2 * ramp)
-    return Crop(top=(top + bottom - side) // 2, left=(left + right - side) // 2, side=side, ramp=ramp)
+    return Crop(top=(top + bottom + 1 - side) // 2, left=(left + right + 1 - side) // 2, side=side, ramp=ramp)
+
+
+def _names(name: str, value: object) -> tuple[str, ...]:
+    """Return a list of names as a tuple."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(entry, str) for entry in value):
+        raise HandsegInputError("carpal_stage", f"has {value!r} for {name}", "write a list of names")
+    if len(set(value)) < len(value):
+        raise HandsegInputError("carpal_stage", f"names one of its {name} twice", "name each once")
+    return tuple(value)

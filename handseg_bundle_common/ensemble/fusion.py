@@ -13,6 +13,9 @@ from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.weights import load_checkpoint, save_checkpoint
 
+# Probabilities are kept this far from 0 and 1, so that their logits stay finite in float32.
+EPS = 1e-6
+
 _SELECT_AGAIN = "run handseg select-members for these members"
 
 
@@ -54,7 +57,7 @@ class Fusion(nn.Module):
                 raise HandsegInputError("ensemble", problem, _SELECT_AGAIN)
         if (weights < 0).any() or not torch.allclose(weights.sum(0).float(), torch.ones(NUM_BONES), atol=1e-4):
             raise HandsegInputError("ensemble", "weights that are negative or do not sum to 1", _SELECT_AGAIN)
-        if ((thresholds <= 0) | (thresholds >= 1)).any():
+        if ((thresholds.float() <= EPS) | (thresholds.float() >= 1 - EPS)).any():
             raise HandsegInputError("ensemble", "a threshold that is no probability", _SELECT_AGAIN)
         for name, tensor in given.items():
             getattr(self, name).copy_(tensor)

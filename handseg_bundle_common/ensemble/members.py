@@ -21,8 +21,6 @@ from handseg_bundle_common.weights import METADATA, adopt_settings, find_bundle,
 
 logger = logging.getLogger(__name__)
 
-# Ids of a bundle that say how large a radiograph and which parts of it its network sees.
-WINDOW_IDS = ("image_size", "window_size", "overlap", "sw_batch_size", "flip")
 _COMPARE = "compare it with bundles/ensemble/configs/inference.json"
 
 
@@ -60,21 +58,31 @@ class MemberSettings:
             HandsegInputError: a key is missing or unknown, or a value cannot be used.
         """
         known = [field.name for field in fields(cls)]
-        if not isinstance(description, Mapping) or not {"name", "bundle", "weights"} <= set(description):
+        texts = [description.get(key) for key in known[:3]] if isinstance(description, Mapping) else [None]
+        if not isinstance(description, Mapping) or not all(isinstance(text, str) and text for text in texts):
             raise HandsegInputError("members", f"{description!r} lacks name, bundle or weights", _COMPARE)
         unknown = set(description) - set(known)
         if unknown:
             remedy = f"use {', '.join(known)}"
             raise HandsegInputError("members", f"{description['name']} has the unknown key {min(unknown)!r}", remedy)
-        if description.get("role", Role.GENERAL) not in set(Role):
+        if description.get("role", Role.GENERAL) not in list(Role):
             problem = f"{description['name']} has the unknown role {description['role']!r}"
             raise HandsegInputError("members", problem, f"choose {' or '.join(Role)}")
         member = cls(**{**description, "role": Role(description.get("role", Role.GENERAL))})
-        unknown = set(member.windows or {}) - set(WINDOW_IDS)
-        if unknown:
-            problem = f"the windows of {member.name} have the unknown key {min(unknown)!r}"
-            raise HandsegInputError("members", problem, f"use {', '.join(WINDOW_IDS)}")
+        _check_windows(member)
         return member
+
+    @classmethod
+    def parse_all(cls, descriptions: object) -> list[MemberSettings]:
+        """Check a list of members, each of which has a name of its own.
+
+        Raises:
+            HandsegInputError: there are none, two have one name, or one of them cannot be used.
+        """
+        members = [cls.parse(member) for member in descriptions] if isinstance(descriptions, (list, tuple)) else []
+        if not members or len({member.name for member in members}) < len(members):
+            raise HandsegInputError("members", "are none, or two have one name", "write a list that names each once")
+        return members
 
     @property
     def weights_file(self) -> Path:
@@ -176,6 +184,23 @@ def resized_to(image: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(image, tuple(size), mode="bilinear", antialias=shrinks)
 
 
+def is_count(value: object) -> bool:
+    """Tell whether a value of a configuration is a whole number above 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _check_windows(member: MemberSettings) -> None:
+    if not isinstance(member.windows, (Mapping, type(None))):
+        raise HandsegInputError("members", f"the windows of {member.name} are no object", _COMPARE)
+    for name, value in (member.windows or {}).items():
+        if name not in _WINDOWS:
+            problem = f"the windows of {member.name} have the unknown key {name!r}"
+            raise HandsegInputError("members", problem, f"use {', '.join(_WINDOWS)}")
+        if not _WINDOWS[name](value):
+            problem = f"the windows of {member.name} have {name} {value!r}, which is not possible"
+            raise HandsegInputError("members", problem, _COMPARE)
+
+
 def _check_classes(path: Path) -> None:
     metadata = read_json(path, _COMPARE)
     try:
@@ -184,3 +209,14 @@ def _check_classes(path: Path) -> None:
         raise HandsegInputError(path, "does not name the classes of the network", _COMPARE) from error
     if classes != list(BONE_NAMES):
         raise HandsegInputError(path, "names other classes, or the same in another order", "use a bundle of handseg")
+
+
+# Ids of a bundle that say how large a radiograph and which parts of it its network sees, and what they may be.
+_WINDOWS: dict[str, Callable[[Any], bool]] = {
+    "image_size": is_count,
+    "window_size": lambda value: value is None or is_count(value),
+    "overlap": lambda value: isinstance(value, (int, float)) and 0 <= value < 1,
+    "sw_batch_size": is_count,
+    "flip": lambda value: isinstance(value, bool),
+}
+WINDOW_IDS = tuple(_WINDOWS)

@@ -12,15 +12,12 @@ from torch import Tensor, nn
 
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.ensemble.carpal import CarpalStage, carpal_crop
-from handseg_bundle_common.ensemble.fusion import Fusion, load_fusion
-from handseg_bundle_common.ensemble.members import Member, MemberSettings, resized_to
+from handseg_bundle_common.ensemble.fusion import EPS, Fusion, load_fusion
+from handseg_bundle_common.ensemble.members import Member, MemberSettings, is_count, resized_to
 from handseg_bundle_common.ensemble.vote import required_votes
 from handseg_bundle_common.errors import HandsegInputError
 
 logger = logging.getLogger(__name__)
-
-# Probabilities are kept this far from 0 and 1, so that their logits stay finite in float32.
-_EPS = 1e-6
 
 
 class Combine(StrEnum):
@@ -67,20 +64,28 @@ class EnsembleNetwork(nn.Module):
         carpal_stage: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        settings = [MemberSettings.parse(member) for member in members]
+        settings = MemberSettings.parse_all(members)
         names = tuple(member.name for member in settings)
-        if len(set(names)) < len(names) or not names:
-            raise HandsegInputError("members", "are none, or two have one name", "name each member once")
-        if combine not in set(Combine):
+        if combine not in list(Combine):
             raise HandsegInputError("combine", f"{combine!r} is unknown", f"choose {', '.join(Combine)}")
+        if not is_count(image_size):
+            raise HandsegInputError("image_size", f"{image_size!r} is no size in px", "choose at least 32")
+        if not isinstance(flip, bool):
+            raise HandsegInputError("flip", f"{flip!r} is neither true nor false", "choose one of them")
+        self.combine = Combine(combine)
+        if votes is not None and self.combine is not Combine.VOTES:
+            raise HandsegInputError("votes", f"do not go with combine {combine}", "choose combine votes")
+        if carpal_stage is not None and self.combine is Combine.VOTES:
+            problem = "gives probabilities, which cannot be counted among votes"
+            raise HandsegInputError("carpal_stage", problem, "choose combine probabilities or logits")
+        self.image_size = image_size
+        self.flip = flip
+        self.votes = votes
+        self.carpal_stage = None if carpal_stage is None else CarpalStage.parse(carpal_stage, names)
         self.networks = nn.ModuleList(Member.build(member) for member in settings)
         self.fusion = Fusion(names)
-        self.image_size = image_size
-        self.combine = Combine(combine)
-        self.flip = flip
-        self.required_votes = _required_votes(votes, len(names) * (1 + flip), self.combine)
-        self.carpal_stage = None if carpal_stage is None else CarpalStage.parse(carpal_stage, names)
         self.votes_of_passes: list[Tensor] = []
+        required_votes(votes, len(names) * (1 + flip))  # an impossible number is told at once
 
     @property
     def members(self) -> list[Member]:
@@ -105,20 +110,20 @@ class EnsembleNetwork(nn.Module):
             total.sigmoid_()
         elif self.combine is Combine.VOTES:
             # A draw is no majority, however the shares have been rounded.
-            total.sub_(_EPS)
+            total.sub_(EPS)
         if self.carpal_stage is not None:
             self._look_again(total, image, self.carpal_stage)
-        total.clamp_(_EPS, 1 - _EPS).logit_()
+        total.clamp_(EPS, 1 - EPS).logit_()
         return total.sub_(torch.logit(self.thresholds).to(total)[:, None, None])
 
     @property
     def thresholds(self) -> Tensor:
         """Probability or share of the votes (29,) above which a pixel belongs to a bone."""
-        if self.required_votes is None:
+        if self.votes is None:
             return self.fusion.thresholds
-        # Half a vote below the number, so that rounding cannot matter.
         passes = len(self.members) * (1 + self.flip)
-        return (self.required_votes.clamp(max=passes) - 0.5) / passes
+        # Half a vote below the number, so that rounding cannot matter.
+        return (torch.tensor(list(required_votes(self.votes, passes).values())) - 0.5) / passes
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return calibrated probabilities (N, 29, H, W) of the logits that `forward` gave."""
@@ -150,17 +155,25 @@ class EnsembleNetwork(nn.Module):
     def _look_again(self, probabilities: Tensor, image: Tensor, stage: CarpalStage) -> None:
         """Let members look at the carpals enlarged, and blend their mean probabilities in."""
         chosen = [member for member in self.members if member.settings.name in stage.members]
+        thresholds = self.thresholds.to(probabilities)[:, None, None]
         for number, of_image in enumerate(probabilities):
-            crop = carpal_crop(of_image, stage.margin)
+            crop = carpal_crop(of_image > thresholds, stage.margin)
             if crop is None or not chosen:
                 continue
             part = crop.cut(image[number : number + 1])
             second = torch.zeros((NUM_BONES, crop.side, crop.side), device=image.device)
             for member in chosen:
-                logits = member.magnified(part, self.image_size, stage.magnification)
-                second += resized_to(logits.float(), second.shape[-2:])[0].sigmoid_()
+                for logits in self._second_passes(member, part, stage.magnification):
+                    second += resized_to(logits.float(), second.shape[-2:])[0].sigmoid_()
+            second /= len(chosen) * (1 + self.flip)
             for bone in stage.channels:
-                crop.blend(of_image[bone], second[bone] / len(chosen), stage.strength)
+                crop.blend(of_image[bone], second[bone], stage.strength)
+
+    def _second_passes(self, member: Member, part: Tensor, magnification: float) -> Iterator[Tensor]:
+        """Yield the logits of a member for a part of the image, and on request for its mirror image."""
+        yield member.magnified(part, self.image_size, magnification)
+        if self.flip:
+            yield member.magnified(part.flip(-1), self.image_size, magnification).flip(-1)
 
 
 def load_ensemble(
@@ -183,10 +196,11 @@ def load_ensemble(
         logger.info("no weights of the ensemble itself: all members count alike")
     else:
         load_fusion(network.fusion, weights)
-    if network.required_votes is not None and not torch.allclose(network.fusion.weights, network.fusion.weights[:1]):
+    if network.votes is not None and not torch.allclose(network.fusion.weights, network.fusion.weights[:1]):
         remedy = "leave votes out, which takes the thresholds as shares, or use weights that are all alike"
         raise HandsegInputError("votes", "cannot be counted where members weigh differently", remedy)
     _leave_out_missing(network, missing_members)
+    required_votes(network.votes, len(network.members) * (1 + network.flip))  # of those that are left
     for member in network.members:
         member.load()
     return network
@@ -208,12 +222,3 @@ def _leave_out_missing(network: EnsembleNetwork, policy: str) -> None:
     stage = network.carpal_stage
     if stage is not None and not set(stage.members) & set(network.fusion.names):
         logger.warning("no member of the second pass over the carpals is left: there is none")
-
-
-def _required_votes(votes: int | Mapping[str, int] | None, passes: int, combine: Combine) -> Tensor | None:
-    """Return the votes that each bone needs (29,), or None for thresholds."""
-    if votes is None:
-        return None
-    if combine is not Combine.VOTES:
-        raise HandsegInputError("votes", f"does not go with combine {combine}", "choose combine votes")
-    return torch.tensor(list(required_votes(votes, passes).values()))

@@ -107,6 +107,8 @@ def required_votes(votes: Votes, voters: int) -> dict[str, int]:
     Raises:
         HandsegInputError: a bone is unknown, or a number is not between 1 and `voters`.
     """
+    if not isinstance(votes, (int, Mapping, type(None))):
+        raise HandsegInputError("votes", f"{votes!r} is no number", "write a whole number, or one for each bone's name")
     chosen = votes if isinstance(votes, Mapping) else {} if votes is None else dict.fromkeys(BONE_NAMES, votes)
     for name, number in chosen.items():
         if name not in CHANNEL:
@@ -116,7 +118,7 @@ def required_votes(votes: Votes, voters: int) -> dict[str, int]:
 
 
 def _check_votes(source: str, votes: int, voters: int) -> None:
-    if not 1 <= votes <= voters:
+    if isinstance(votes, bool) or not isinstance(votes, int) or not 1 <= votes <= voters:
         raise HandsegInputError(source, f"{votes} of {voters} is not possible", f"choose 1 to {max(voters, 1)}")
 
 

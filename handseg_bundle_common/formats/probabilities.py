@@ -18,6 +18,8 @@ from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
 
+# Folder of the files among the results of a prediction.
+PROBABILITIES = "probabilities"
 # Level that stands for a probability of 1.
 MAX_LEVEL = 255
 # Twice the side at which networks for hands work best; 29 bones of it are 487 MB.
@@ -55,7 +57,7 @@ class StoredProbabilities:
 
 def probabilities_path(folder: str | PathLike[str], image_name: str) -> Path:
     """Return where the probabilities of an image lie in a folder of results: `probabilities/<image name>.npz`."""
-    return Path(folder, "probabilities", f"{image_name}.npz")
+    return Path(folder, PROBABILITIES, f"{image_name}.npz")
 
 
 def write_probabilities(

@@ -15,8 +15,7 @@ from handseg_bundle_common.transforms import PATH_KEY
 class PredictionWriter:
     """Write an overlay of every image and, when all are done, the competition's submission.
 
-    Needs batches of decollated items with `image`, `image_name` and `image_path`, and masks at the native size as
-    `pred`.
+    Needs batches of decollated items with `image_name` and `image_path`, and masks at the native size as `pred`.
 
     Args:
         output_dir: folder for `overlays/<image>.png` and `predictions.csv`.
@@ -39,7 +38,7 @@ class PredictionWriter:
     def _write(self, evaluator: Engine) -> None:
         batch = evaluator.state.batch
         network = getattr(evaluator, "network", None)
-        votes = votes_of_members(network, [tuple(item["image"].shape[-2:]) for item in batch])
+        votes = votes_of_members(network, len(batch))
         for item, output, of_image in zip(batch, evaluator.state.output, votes, strict=True):
             masks = torch.as_tensor(output["pred"]).cpu().numpy()
             self._results.write(item["image_name"], item[PATH_KEY], masks, of_image)

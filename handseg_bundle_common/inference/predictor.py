@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -77,8 +77,7 @@ class Predictor:
         except torch.OutOfMemoryError as error:
             raise HandsegInputError(path, f"does not fit into the memory of {self.device}", "use the CPU") from error
         masks = restore_masks(logits[0], item[SIZE_KEY], self.threshold)
-        size = (logits.shape[-2], logits.shape[-1])
-        return Prediction(masks, logits[0], votes_of_members(self.network, [size])[0])
+        return Prediction(masks, logits[0], votes_of_members(self.network, 1)[0])
 
     def probabilities(self, prediction: Prediction) -> NDArray[np.float32]:
         """Return probabilities (29, h, w) at the working size, calibrated if the network is an ensemble."""
@@ -96,21 +95,15 @@ class Predictor:
             raise found from None
 
 
-def votes_of_members(network: object, sizes: Sequence[tuple[int, int]]) -> list[list[Packed]]:
+def votes_of_members(network: object, count: int) -> list[list[Packed]]:
     """Return what the members of an ensemble alone would have decided in its last call, image by image.
 
     Args:
         network: an ensemble; any other network gives no votes.
-        sizes: (h, w) of the images, to which the inferer has added equal borders on opposite sides.
+        count: number of images of the call.
     """
     passes = getattr(network, "votes_of_passes", [])
-    return [[_without_border(votes[number], size) for votes in passes] for number, size in enumerate(sizes)]
-
-
-def _without_border(votes: torch.Tensor, size: tuple[int, int]) -> Packed:
-    """Cut packed masks (H, W) to the size (h, w) around their middle."""
-    top, left = ((side - length) // 2 for side, length in zip(votes.shape, size, strict=True))
-    return votes[top : top + size[0], left : left + size[1]].cpu().numpy().astype(np.uint32)
+    return [[votes[number].cpu().numpy().astype(np.uint32) for votes in passes] for number in range(count)]
 
 
 def load_predictor(

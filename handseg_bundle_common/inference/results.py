@@ -19,6 +19,7 @@ from handseg_bundle_common.drawing import heat_overlay, overlay, overlay_name, s
 from handseg_bundle_common.ensemble.agreement import disagreement_map
 from handseg_bundle_common.ensemble.confidence import ConfidenceTable, case_confidence
 from handseg_bundle_common.files import make_folder, write_atomically, write_csv
+from handseg_bundle_common.formats.probabilities import PROBABILITIES
 from handseg_bundle_common.formats.radiograph import read_radiograph
 from handseg_bundle_common.formats.rle import SubmissionWriter
 from handseg_bundle_common.laterality import find_laterality
@@ -57,6 +58,7 @@ class ResultsFolder:
 
     def __enter__(self) -> ResultsFolder:
         make_folder(self.overlays)
+        self._forget_earlier_run()
         self._stack.enter_context(self._submission)
         self._stack.enter_context(self._confidence)
         self._images = csv.writer(self._stack.enter_context(write_csv(self.output / IMAGES)))
@@ -71,6 +73,12 @@ class ResultsFolder:
             with write_atomically(self.output / ORIGIN) as temporary:
                 text = json.dumps({"handseg": __version__, **self._origin}, indent=1)
                 temporary.write_text(text + "\n", encoding="utf-8")
+
+    def _forget_earlier_run(self) -> None:
+        """Remove what this run might not replace, and what would then be taken for its own."""
+        earlier = [self.output / ORIGIN, *Path(self.output, PROBABILITIES).rglob("*.npz")]
+        for path in [*earlier, *Path(self.output, DISAGREEMENT).rglob("*.png")]:
+            path.unlink(missing_ok=True)
 
     def write(
         self,

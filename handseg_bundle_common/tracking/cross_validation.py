@@ -17,6 +17,8 @@ from monai.bundle import ConfigWorkflow
 from handseg_bundle_common.datasets import data_fingerprint, data_list, read_folds
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder, read_json, write_atomically
+from handseg_bundle_common.formats.probabilities import probabilities_path
+from handseg_bundle_common.formats.rle import read_submission
 from handseg_bundle_common.metrics import per_bone_table, write_table
 from handseg_bundle_common.tracking.out_of_fold import (
     FoldScores,
@@ -65,10 +67,11 @@ def cross_validate(plan: CrossValidation, only: Sequence[int] | None = None) -> 
     _remember(Path(plan.output, RECORD), record)
     with ParentRun.of(plan.output, tracking, record) as parent:
         for fold in wanted:
-            if plan.scores_file(fold).exists():
+            if not plan.scores_file(fold).exists():
+                _train(plan, fold, parent.run_id)
+            elif not _lacks_probabilities(plan, fold):
                 logger.info("fold %d is done already", fold)
                 continue
-            _train(plan, fold, parent.run_id)
             _evaluate(plan, fold)
         summary = _join(plan, len(folds))
         parent.log(summary, [Path(plan.output, name) for name in (SUMMARY, TABLE, FIGURE, SCORES, SUBMISSION)])
@@ -85,7 +88,6 @@ def _record(plan: CrossValidation, folds: list[list[str]]) -> dict[str, Any]:
         "configs": [str(Path(path).absolute()) for path in plan.configs],
         "settings": dict(plan.settings or {}),
         "weights": plan.weights,
-        "probabilities": plan.probabilities,
     }
 
 
@@ -136,6 +138,12 @@ def _evaluate(plan: CrossValidation, fold: int) -> None:
     write_scores(plan.scores_file(fold), FoldScores([f"{i['patient']}/{i['image_name']}" for i in items], scores))
     del workflow, evaluator
     _free_memory()
+
+
+def _lacks_probabilities(plan: CrossValidation, fold: int) -> bool:
+    """Tell whether probabilities are asked for that an earlier evaluation has not kept."""
+    images = read_submission(plan.fold_dir(fold) / "evaluation" / SUBMISSION) if plan.probabilities else ()
+    return not all(probabilities_path(plan.output, name).exists() for name in images)
 
 
 def _run(workflow: ConfigWorkflow) -> None:

@@ -40,19 +40,26 @@ def test_it_predicts_with_the_members_and_numbers_of_the_selection(selection, im
 
 def test_the_canvas_is_as_large_as_the_largest_member(selection, tmp_path):
     predictor = load_predictor(str(write_ensemble_bundle(selection, tmp_path / "mine")), device="cpu")
-    assert tuple(predictor.inferer.roi_size) == (64, 64)
+    assert predictor.network.image_size == 64
 
 
-def test_it_is_found_under_its_own_name_and_names_the_thresholds(selection, tmp_path, monkeypatch):
+def test_it_names_the_thresholds_and_is_found_by_name(selection, tmp_path, monkeypatch):
     folder = write_ensemble_bundle(selection, tmp_path / "shelf" / "mine")
     monkeypatch.setenv("HANDSEG_BUNDLES", str(tmp_path / "shelf"))
     assert find_bundle("mine") == str(folder)
     metadata = json.loads((folder / "configs" / "metadata.json").read_text())
     assert metadata["name"] == "mine"
     assert metadata["thresholds"]["Pisiform"] == pytest.approx(0.4)
+
+
+def test_its_configurations_use_its_own_weights_from_any_folder(selection, tmp_path, monkeypatch):
+    """Even from one that holds another bundle of the same name."""
+    folder = write_ensemble_bundle(selection, tmp_path / "shelf" / "mine")
+    write_ensemble_bundle(selection, tmp_path / "elsewhere" / "mine")
+    monkeypatch.chdir(tmp_path / "elsewhere")
     for name in ("inference.json", "evaluate.json"):
         parser = ConfigParser(json.loads((folder / "configs" / name).read_text()))
-        assert parser.get_parsed_content("bundle_root") == str(folder)
+        assert parser.get_parsed_content("weights") == str(folder / "models" / "model.pt")
 
 
 def test_an_unknown_weight_is_refused_and_nothing_is_written(selection, tmp_path):

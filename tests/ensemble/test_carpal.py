@@ -13,11 +13,11 @@ from handseg_bundle_common.errors import HandsegInputError
 
 
 def carpals_in(rows: slice, columns: slice, count: int = 8) -> torch.Tensor:
-    """Probabilities of 100 px in which some carpals fill one rectangle."""
-    probabilities = torch.zeros((NUM_BONES, 100, 100))
+    """Masks of 100 px in which some carpals fill one rectangle."""
+    masks = torch.zeros((NUM_BONES, 100, 100), dtype=torch.bool)
     for name in CARPALS[:count]:
-        probabilities[CHANNEL[name], rows, columns] = 0.9
-    return probabilities
+        masks[CHANNEL[name], rows, columns] = True
+    return masks
 
 
 def test_the_crop_is_a_square_around_the_carpals_with_a_margin():
@@ -27,13 +27,23 @@ def test_the_crop_is_a_square_around_the_carpals_with_a_margin():
 
 
 def test_other_bones_do_not_matter():
-    probabilities = carpals_in(slice(40, 60), slice(30, 40))
-    probabilities[CHANNEL["Radius"]] = 1
-    assert carpal_crop(probabilities, 0.25) == carpal_crop(carpals_in(slice(40, 60), slice(30, 40)), 0.25)
+    masks = carpals_in(slice(40, 60), slice(30, 40))
+    masks[CHANNEL["Radius"]] = True
+    assert carpal_crop(masks, 0.25) == carpal_crop(carpals_in(slice(40, 60), slice(30, 40)), 0.25)
 
 
 def test_there_is_no_crop_where_there_are_hardly_any_carpals():
     assert carpal_crop(carpals_in(slice(40, 60), slice(30, 40), count=2), 0.25) is None
+
+
+def test_a_speck_far_away_moves_nothing():
+    masks = carpals_in(slice(40, 60), slice(30, 40))
+    masks[CHANNEL["Pisiform"], 97:99, 97] = True
+    assert carpal_crop(masks, 0.25) == carpal_crop(carpals_in(slice(40, 60), slice(30, 40)), 0.25)
+
+
+def test_there_is_no_crop_where_carpals_are_all_over_the_image():
+    assert carpal_crop(carpals_in(slice(10, 95), slice(0, 50)), 0.25) is None
 
 
 def test_a_crop_beyond_the_border_is_black_there():
@@ -75,6 +85,10 @@ def test_the_weight_is_whole_inside_and_fades_out_smoothly():
     [
         ({"members": ["x"]}, "names 'x'"),
         ({"members": []}, "empty list"),
+        ({"members": "a"}, "write a list of names"),
+        ({"bones": ["Lunate", "Lunate"]}, "twice"),
+        ({"margin": "0.3"}, "not all of which are numbers"),
+        ({"magnification": float("nan")}, "not all of which are numbers"),
         ({"bones": ["Femur"]}, "names 'Femur'"),
         ({"magnification": 0}, "out of range"),
         ({"strength": 1.5}, "out of range"),

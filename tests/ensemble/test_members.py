@@ -75,7 +75,12 @@ def test_the_scale_is_that_of_the_longer_side(toy_member):
         ({"bundle": None}, "lacks name, bundle or weights"),
         ({"weight": "model.pt"}, "unknown key 'weight'"),
         ({"role": "specialist"}, "unknown role 'specialist'"),
+        ({"role": ["general"]}, "unknown role"),
+        ({"weights": 5}, "lacks name, bundle or weights"),
         ({"windows": {"roi": 3}}, "unknown key 'roi'"),
+        ({"windows": [64]}, "are no object"),
+        ({"windows": {"image_size": "64"}}, "image_size '64', which is not possible"),
+        ({"windows": {"overlap": 1}}, "overlap 1, which is not possible"),
     ],
 )
 def test_descriptions_that_make_no_sense_are_refused(toy_member, change, message):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL, NUM_BONES
+from handseg_bundle_common.anatomy import CHANNEL, NUM_BONES
 from handseg_bundle_common.ensemble import EnsembleNetwork, load_ensemble, save_fusion
+from handseg_bundle_common.ensemble.carpal import carpal_crop
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.masks import unpack_masks
 
@@ -127,12 +128,36 @@ def test_members_of_other_sizes_meet_on_the_canvas(toy_member):
     assert (network(ramp) - expected)[..., 2:-2].abs().max() < 0.02
 
 
-def test_mirror_images_count_as_further_passes(toy_member, image):
-    """A convolution of one pixel sees no sides: nothing may change, if only the logits are turned back."""
-    network = ensemble([toy_member("a", 4.0, -2.0)], flip=True)
-    alone = ensemble([toy_member("b", 4.0, -2.0)])
-    torch.testing.assert_close(network(image), alone(image), atol=1e-5, rtol=0)
-    assert len(network.votes_of_passes) == 2
+class _SeesSides(torch.nn.Module):
+    """A network that finds every bone in the left half of what it sees, and remembers what that was."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, image):
+        self.seen.append(image)
+        columns = torch.arange(image.shape[-1]).expand(len(image), NUM_BONES, *image.shape[-2:])
+        return torch.where(columns < image.shape[-1] // 2, 2.0, -2.0)
+
+
+def with_network(network, own):
+    """Put a network into an ensemble of one member."""
+    network.members[0].network = own
+    return network
+
+
+def test_mirror_images_are_seen_and_turned_back(toy_member, image):
+    network = with_network(ensemble([toy_member("a")], flip=True), _SeesSides())
+    logits = network(image)
+    plain, mirrored = network.members[0].network.seen
+    assert torch.equal(mirrored, plain.flip(-1))
+    # Each pass finds another half, so that their mean is undecided everywhere.
+    torch.testing.assert_close(logits, torch.zeros_like(logits), atol=1e-5, rtol=0)
+    left, right = network.votes_of_passes
+    assert (left[..., :16] != 0).all()
+    assert (right[..., 16:] != 0).all()
+    assert (left & right == 0).all()
 
 
 def test_it_tells_what_every_member_would_have_decided(members, lines, image):
@@ -166,6 +191,51 @@ def test_the_second_pass_changes_carpals_inside_its_crop_alone(toy_member):
     assert torch.equal(again[..., :19, :], plain[..., :19, :])
     # In the middle, member b alone speaks.
     torch.testing.assert_close(again[0, pisiform, 26:38, 26:38], torch.full((12, 12), 3.5), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("member_size", "magnification"), [(64, 1.0), (128, 1.5), (32, 2.0)])
+def test_the_second_pass_sees_the_crop_enlarged(toy_member, member_size, magnification):
+    """The bones lie in a corner, so that the crop reaches beyond the picture."""
+    image = torch.zeros((1, 1, 64, 64))
+    image[..., 2:22, 4:20] = 1
+    stage = {"members": ["a"], "magnification": magnification, "margin": 0.2}
+    network = load_ensemble(EnsembleNetwork([toy_member("a", 8.0, -4.0, 64)], 64, carpal_stage=stage))
+    first = network.members[0]
+    seen = []
+    original = first.network.forward
+    first.network.forward = lambda part: seen.append(part) or original(part)
+    network(image)
+    first.image_size = member_size  # of the second pass alone: the first has decided where to look
+    part = seen[-1]
+    crop = carpal_crop((image * 8 - 4 > 0).expand(1, NUM_BONES, 64, 64)[0], 0.2)
+    assert (crop.top, crop.left, crop.side) == (-2, -2, 28)
+    seen.clear()
+    first.magnified(crop.cut(image), 64, magnification)
+    side = round(28 * magnification * member_size / 64)
+    assert seen[0].shape[-2:] == (side, side)
+    assert part.shape[-1] == round(28 * magnification)
+    # The bright rectangle keeps its share of the crop, 20 of 28 rows and 16 of 28 columns, 4 and 6 px from the border.
+    bright = seen[0][0, 0] > 0.5
+    rows, columns = bright.any(1).nonzero(), bright.any(0).nonzero()
+    scale = side / 28
+    assert abs(rows[0].item() - 4 * scale) <= 1
+    assert abs(rows[-1].item() + 1 - 24 * scale) <= 1
+    assert abs(columns[0].item() - 6 * scale) <= 1
+    assert abs(columns[-1].item() + 1 - 22 * scale) <= 1
+
+
+def test_those_left_out_do_not_count_for_the_majority(members, lines, image):
+    more = [members[0] | {"name": f"absent{n}", "weights": "absent.pt"} for n in range(2)]
+    network = EnsembleNetwork([*members, *more], 32, combine="votes", votes={"Pisiform": 1})
+    load_ensemble(network, missing_members="leave_out")
+    decided = network(image)[0].numpy() > 0
+    assert np.array_equal(decided[CHANNEL["Ulna"]], (lines > 0).sum(0) >= 2)
+
+
+def test_more_votes_than_members_left_are_refused(members):
+    Path(members[1]["bundle"], "model.pt").unlink()
+    with pytest.raises(HandsegInputError, match="3 of 2 is not possible"):
+        load_ensemble(EnsembleNetwork(members, 32, combine="votes", votes=3), missing_members="leave_out")
 
 
 def test_missing_members_are_named(members):
@@ -203,7 +273,12 @@ def test_its_own_weights_are_loaded(members, tmp_path, lines, image):
     ("settings", "message"),
     [
         ({"combine": "median"}, "'median' is unknown"),
-        ({"votes": 2}, "does not go with combine probabilities"),
+        ({"combine": ["votes"]}, "is unknown"),
+        ({"votes": 2}, "do not go with combine probabilities"),
+        ({"combine": "votes", "votes": "2"}, "'2' is no number"),
+        ({"combine": "votes", "votes": True}, "True of 3"),
+        ({"combine": "votes", "carpal_stage": {"members": ["a"]}}, "cannot be counted among votes"),
+        ({"flip": 3}, "3 is neither true nor false"),
         ({"combine": "votes", "votes": 4}, "choose 1 to 3"),
         ({"combine": "votes", "votes": {"Femur": 1}}, "Femur"),
         ({"carpal_stage": {"members": ["d"]}}, "names 'd'"),
@@ -215,8 +290,15 @@ def test_settings_that_make_no_sense_are_refused(members, settings, message):
 
 
 def test_two_members_of_one_name_are_refused(members):
-    with pytest.raises(HandsegInputError, match="two have one name"):
-        EnsembleNetwork([members[0], members[0]], 32)
+    for several in ([members[0], members[0]], [], 5):
+        with pytest.raises(HandsegInputError, match="two have one name"):
+            EnsembleNetwork(several, 32)
+
+
+@pytest.mark.parametrize("image_size", [0, "32", 32.5, True])
+def test_a_size_that_is_none_is_refused(members, image_size):
+    with pytest.raises(HandsegInputError, match="is no size in px"):
+        EnsembleNetwork(members, image_size)
 
 
 def test_votes_cannot_be_counted_with_unequal_weights(members, tmp_path):
@@ -226,7 +308,3 @@ def test_votes_cannot_be_counted_with_unequal_weights(members, tmp_path):
     counting = EnsembleNetwork(members, 32, combine="votes", votes=2)
     with pytest.raises(HandsegInputError, match="cannot be counted"):
         load_ensemble(counting, str(tmp_path / "model.pt"))
-
-
-def test_bones_are_those_of_the_anatomy(members, image):
-    assert ensemble(members)(image).shape[1] == len(BONE_NAMES)

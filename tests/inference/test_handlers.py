@@ -31,7 +31,6 @@ def _item(folder: Path, name: str, seed: int, height: int, width: int) -> Item:
     rng = np.random.default_rng(seed)
     write_radiograph(folder / name, rng.random((height, width), np.float32), bits=8)
     return {
-        "image": torch.zeros(1, height, width),
         "image_name": name,
         "image_path": str(folder / name),
         "pred": torch.from_numpy((rng.random((NUM_BONES, height, width)) < 0.5).astype(np.uint8)),

@@ -91,6 +91,15 @@ def test_the_probabilities_of_every_image_are_those_that_the_masks_come_from(sum
         assert (unpack_masks(packed) != masks).mean() < 0.01
 
 
+def test_probabilities_can_be_asked_for_later(plan, summary, place):
+    (lost,) = list((place / "out" / "probabilities").rglob("*.npz"))[:1]
+    lost.unlink()
+    weights = (plan.fold_dir(0) / "models" / "model.pt").stat().st_mtime_ns
+    assert cross_validate(plan)["out_of_fold_dice"] == pytest.approx(summary["out_of_fold_dice"])
+    assert lost.exists()
+    assert (plan.fold_dir(0) / "models" / "model.pt").stat().st_mtime_ns == weights, "it was trained again"
+
+
 def test_an_ensemble_is_not_trained(plan):
     with pytest.raises(HandsegInputError, match=r"train\.json: is not there: this bundle is not trained"):
         cross_validate(replace(plan, bundle="ensemble"))
