@@ -39,7 +39,7 @@ from handseg_bundle_common.ensemble.carpal import CarpalStage
 from handseg_bundle_common.masks import Packed, unpack_masks
 from handseg_bundle_common.metrics import bootstrap_interval, case_scores, overlap_zone_dice
 from handseg_bundle_common.transforms import restore_masks, validation_transforms
-from handseg_bundle_common.windows import WindowInferer
+from handseg_bundle_common.windows import CanvasInferer
 
 _SMALL = [CHANNEL[name] for name in SMALL_BONES]
 
@@ -118,7 +118,7 @@ def ways_of_joining(network: EnsembleNetwork, stage: Mapping[str, Any] | None, s
 
 def segment(way: Way, item: Mapping[str, Any]) -> Packed:
     """Return the packed masks of a preprocessed radiograph at its native size."""
-    inferer = WindowInferer(way.network.image_size)
+    inferer = CanvasInferer()
     with torch.inference_mode():
         logits = inferer(item["image"][None], way.network)
     return restore_masks(logits[0], item["native_size"])
@@ -184,7 +184,7 @@ def peak_of(bundle: Path, names: list[str]) -> float:
     image = torch.rand((1, 1, network.image_size, network.image_size))
     before = _memory("VmRSS")
     with torch.inference_mode():
-        WindowInferer(network.image_size)(image, network)
+        CanvasInferer()(image, network)
     return _memory("VmHWM") - before
 
 

@@ -16,7 +16,7 @@ from handseg_bundle_common.cli.arguments import Job, Result
 from handseg_bundle_common.cli.data import check_data, make_folds, simulate
 from handseg_bundle_common.cli.ensembles import select_members, vote
 from handseg_bundle_common.cli.models import cross_validate, info, predict
-from handseg_bundle_common.errors import EXIT_CODE, input_error_message
+from handseg_bundle_common.errors import EXIT_CODE, HandsegInputError, input_error_message
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
@@ -57,9 +57,10 @@ def read_command(words: Sequence[str]) -> object:
     """Return the `Job` that a command line asks for, without starting it, or what Fire made of a call for help.
 
     Raises:
-        HandsegInputError: an option has no value or not the right kind of one.
+        HandsegInputError: an option stands twice, has no value or not the right kind of one.
         SystemExit: by Fire, with 0 after help and 2 after an unknown verb or flag.
     """
+    _check_flags(words)
     return fire.Fire(_VERBS, [*words[:1], *map(_quoted, words[1:])], "handseg", serialize=_shown)
 
 
@@ -73,6 +74,14 @@ _VERBS = {
     "simulate": simulate,
     "vote": vote,
 }
+
+
+def _check_flags(words: Sequence[str]) -> None:
+    """Refuse a flag that stands twice, of which Fire would keep the last without a word."""
+    found = [match[1].replace("-", "_") for word in words if (match := re.match(r"--?([a-zA-Z][\w-]*)", word))]
+    twice = next((name for number, name in enumerate(found) if name in found[:number]), None)
+    if twice is not None:
+        raise HandsegInputError(f"--{twice.replace('_', '-')}", "stands twice", "write all its values behind one")
 
 
 def _shown(result: object) -> object:

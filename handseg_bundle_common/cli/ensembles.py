@@ -34,7 +34,7 @@ def vote(
         from handseg_bundle_common import ensemble  # noqa: PLC0415
 
         images = ensemble.vote_submissions(paths, output, needed, allow_missing=allow_missing)
-        return f"{images} voted on by {len(paths)} submissions: {output}"
+        return f"{images} image{'s' * (images != 1)} voted on by {len(paths)} submissions: {output}"
 
     return Job(start)
 
@@ -78,7 +78,9 @@ def select_members(
         settings = ensemble.ensemble_settings(selection)
         unknown = [member["name"] for member in settings["members"] if not member["bundle"] or not member["weights"]]
         if unknown:
-            return f"{text}\nno bundle is made: bundle and weights of {', '.join(unknown)} are not known"
+            reason = f"{', '.join(unknown)} lack a bundle or one file of weights"
+            remedy = "predict with the weights that shall take part (handseg predict --weights FILE) and select again"
+            return f"{text}\nno bundle is made, because {reason}: {remedy}"
         ensemble.write_ensemble_bundle(settings, output)
         return f"{text}\nensemble bundle: handseg predict RADIOGRAPHS --bundle {output} --output FOLDER"
 

@@ -17,7 +17,7 @@ from handseg_bundle_common.ensemble.members import MemberSettings
 from handseg_bundle_common.ensemble.network import Combine
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder, read_json, write_atomically
-from handseg_bundle_common.weights import METADATA, find_bundle, stored_settings
+from handseg_bundle_common.weights import METADATA, find_bundle, known_bundles, stored_settings
 
 _TEMPLATE = "ensemble"
 _CONFIGS = ("inference.json", "evaluate.json")
@@ -42,12 +42,12 @@ def write_ensemble_bundle(selection: Mapping[str, Any], output: str | PathLike[s
         HandsegInputError: a member lacks its bundle or weights, a number is out of range, or the folder cannot be
             written to.
     """
-    members = [MemberSettings.parse(member) for member in selection["members"]]
+    members = MemberSettings.parse_all(selection["members"])
     fusion = _fusion(selection, [member.name for member in members])
     folder, template = Path(output).absolute(), Path(find_bundle(_TEMPLATE))
     image_size = _canvas_size(members)
     changes = {
-        "members": list(selection["members"]),
+        "members": [{**member, "bundle": _portable(member["bundle"])} for member in selection["members"]],
         "combine": Combine(selection["combine"]),
         "image_size": image_size,
         "bundle_root": str(folder),
@@ -59,6 +59,7 @@ def write_ensemble_bundle(selection: Mapping[str, Any], output: str | PathLike[s
     for name in _CONFIGS:
         _write_json(folder / "configs" / name, {**_document(template / "configs" / name), **changes})
     metadata = _document(template / METADATA)
+    metadata |= {"changelog": {metadata["version"]: f"chosen by select-members: {', '.join(fusion.names)}"}}
     metadata |= {"name": folder.name, "thresholds": dict(zip(BONE_NAMES, fusion.thresholds.tolist(), strict=True))}
     _write_json(folder / METADATA, metadata)
     _write_text(folder / "docs" / "README.md", _readme(folder.name, members))
@@ -79,6 +80,13 @@ def _fusion(selection: Mapping[str, Any], names: Sequence[str]) -> Fusion:
     return fusion
 
 
+def _portable(bundle: str) -> str:
+    """Return the name of a bundle that is found by it, its folder otherwise."""
+    folder = Path(find_bundle(bundle))
+    known = next((path.name for path in known_bundles() if path.name == folder.name), None)
+    return folder.name if known and find_bundle(known) == str(folder) else str(folder)
+
+
 def _canvas_size(members: Sequence[MemberSettings]) -> int:
     """Return the size of the member that sees most detail."""
     sizes = []
@@ -93,7 +101,8 @@ def _readme(name: str, members: Sequence[MemberSettings]) -> str:
     rows = "\n".join(f"| `{member.name}` | {member.role} | `{member.weights_file}` |" for member in members)
     return (
         f"# {name}\n\nAn ensemble that `handseg select-members` has put together. Its members keep their weights where"
-        f" they are.\n\n| member | role | weights |\n|---|---|---|\n{rows}\n"
+        f" they are.\n\n| member | role | weights |\n|---|---|---|\n{rows}\n\n"
+        f"```bash\nhandseg predict RADIOGRAPHS --bundle {name} --output predictions\n```\n"
     )
 
 

@@ -16,7 +16,7 @@ from handseg_bundle_common.weights import load_checkpoint, save_checkpoint
 # Probabilities are kept this far from 0 and 1, so that their logits stay finite in float32.
 EPS = 1e-6
 
-_SELECT_AGAIN = "run handseg select-members for these members"
+_SELECT_AGAIN = "run handseg select-members for these members, or set weights to null in the configuration"
 
 
 class Fusion(nn.Module):
@@ -53,12 +53,12 @@ class Fusion(nn.Module):
         for name, tensor in given.items():
             own = getattr(self, name)
             if tensor.shape != own.shape or not torch.isfinite(tensor).all():
-                problem = f"{name} of shape {tuple(tensor.shape)} instead of {tuple(own.shape)}, or not finite"
+                problem = f"has {name} of shape {tuple(tensor.shape)} instead of {tuple(own.shape)}, or not finite"
                 raise HandsegInputError("ensemble", problem, _SELECT_AGAIN)
         if (weights < 0).any() or not torch.allclose(weights.sum(0).float(), torch.ones(NUM_BONES), atol=1e-4):
-            raise HandsegInputError("ensemble", "weights that are negative or do not sum to 1", _SELECT_AGAIN)
+            raise HandsegInputError("ensemble", "has weights that are negative or do not sum to 1", _SELECT_AGAIN)
         if ((thresholds.float() <= EPS) | (thresholds.float() >= 1 - EPS)).any():
-            raise HandsegInputError("ensemble", "a threshold that is no probability", _SELECT_AGAIN)
+            raise HandsegInputError("ensemble", "has a threshold that is no probability", _SELECT_AGAIN)
         for name, tensor in given.items():
             getattr(self, name).copy_(tensor)
 

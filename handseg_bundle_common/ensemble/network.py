@@ -215,7 +215,7 @@ def _leave_out_missing(network: EnsembleNetwork, policy: str) -> None:
     listing = ", ".join(f"{member.name} ({member.weights_file})" for member in missing)
     problem = f"lacks the weights of {len(missing)} of its {count} members: {listing}"
     if policy == "refuse" or len(missing) == count:
-        remedy = "train them, name other files in members, or go on without with missing_members leave_out"
+        remedy = "train them, name other files in members, or set missing_members to leave_out in the configuration"
         raise HandsegInputError("ensemble", problem, remedy)
     logger.warning("the ensemble %s; they are left out", problem)
     network.keep([member.settings.name for member in network.members if member.settings not in missing])

@@ -123,9 +123,9 @@ def _check_votes(source: str, votes: int, voters: int) -> None:
 
 
 def _check_files(files: Sequence[Path], output: Path) -> None:
-    """Refuse no submission at all, one that would vote twice, and one that the result would replace."""
-    if not files:
-        raise HandsegInputError("submissions", "none is named", "name the CSV files that vote")
+    """Refuse fewer than two submissions, one that would vote twice, and one that the result would replace."""
+    if len(files) < 2:
+        raise HandsegInputError("submissions", f"{len(files)} cannot vote", "name two CSV files or more")
     real = [file.resolve() for file in files]
     for number, file in enumerate(real):
         if file in real[:number]:

@@ -158,8 +158,11 @@ def load_predictor(
 
 def _origin(parser: ConfigParser, root: str) -> dict[str, Any]:
     """Return bundle, weights and sizes of a configuration, those that it has."""
-    names = ("weights", "image_size", "window_size", "overlap", "flip", "threshold", "members", "combine")
-    return {"bundle": root, **{name: parser.get_parsed_content(name) for name in names if name in parser}}
+    names = ("weights", "image_size", "window_size", "overlap", "flip", "threshold")
+    ensemble = ("members", "missing_members", "combine", "votes", "carpal_stage")
+    origin = {name: parser.get_parsed_content(name) for name in (*names, *ensemble) if name in parser}
+    taken = getattr(parser.get_parsed_content("network"), "fusion", None)
+    return {"bundle": root, **origin, **({"took_part": list(taken.names)} if taken else {})}
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -14,6 +14,7 @@ from monai.bundle import ConfigWorkflow, verify_metadata, verify_net_in_out
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.ensemble import MemberSettings, Role
 from handseg_bundle_common.errors import input_error
+from handseg_bundle_common.formats.radiograph import write_radiograph
 from handseg_bundle_common.formats.rle import decode_rle, encode_masks, read_submission
 from handseg_bundle_common.inference import load_predictor
 from handseg_bundle_common.masks import unpack_masks
@@ -164,15 +165,26 @@ def test_evaluation_scores_the_predictions_of_inference(ensemble, members, predi
     assert {"mean_dice", "overlap_dice", "dice/Pisiform"} <= set(row)
 
 
-def test_a_member_alone_predicts_what_its_own_bundle_does(ensemble, members, sample_data, tmp_path):
+@pytest.mark.parametrize(("number", "image_size"), [(0, 64), (1, 96)], ids=["whole image", "windows"])
+def test_a_member_alone_predicts_what_its_own_bundle_does(ensemble, members, tmp_path, number, image_size):
     """Same size, same windows: nothing differs but large logits, which are cut off before they are enlarged."""
-    run(ensemble, "inference.json", members[:1], output_dir=str(tmp_path))
-    own = load_predictor("effisegnet", weights=members[0]["weights"], device="cpu")
+    grey = np.random.default_rng(0).random((120, 80)).astype(np.float32)
+    for name, shape in {"upright.png": (120, 80), "square.png": (80, 80)}.items():
+        write_radiograph(tmp_path / "images" / name, grey[: shape[0], : shape[1]])
+    only = [members[number]]
+    folders = {"data_dir": str(tmp_path / "images"), "output_dir": str(tmp_path)}
+    run(ensemble, "inference.json", only, **folders, image_size=image_size)
+    own = load_predictor(only[0]["bundle"], weights=only[0]["weights"], device="cpu")
     ensembled = read_submission(tmp_path / "predictions.csv")
-    for path in sorted((sample_data / "DCM").rglob("*.png"))[:2]:
+    for path in sorted((tmp_path / "images").iterdir()):
         alone = unpack_masks(own(path))
         together = [decode_rle(code, *alone.shape[1:]) for code in ensembled[path.name].values()]
         assert (alone != np.stack(together)).mean() < 1e-3
+
+
+def test_images_of_one_batch_keep_their_own_votes(ensemble, members, predicted, tmp_path):
+    run(ensemble, "inference.json", members, "inferring", output_dir=str(tmp_path), **{"dataloader#batch_size": 2})
+    assert (tmp_path / "confidence.csv").read_text() == (predicted / "confidence.csv").read_text()
 
 
 def test_members_without_weights_can_be_left_out(ensemble, members, tmp_path, caplog):

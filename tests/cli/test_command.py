@@ -204,3 +204,11 @@ def test_help_names_the_verbs_without_importing_what_is_heavy() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     assert result.stdout == "heavy: set()\n"
     assert "--bundle" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words", ["vote --csv a.csv --csv b.csv --output o", "predict a --output o --bundle=b --bundle c"]
+)
+def test_a_flag_that_stands_twice_is_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == 2
+    assert "stands twice" in capsys.readouterr().err

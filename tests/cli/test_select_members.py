@@ -54,7 +54,7 @@ def test_folders_options_and_defaults(called):
 def test_no_bundle_is_made_of_members_from_elsewhere(called):
     called.settings = {"members": [{"name": "theirs", "bundle": None, "weights": None}]}
     text = job("--predictions", "a", "--labels", "data", "--output", "out").start()
-    assert "bundle and weights of theirs are not known" in text
+    assert "theirs lack a bundle or one file of weights" in text
     assert called.made is None
 
 

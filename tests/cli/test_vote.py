@@ -30,7 +30,7 @@ def voted() -> dict[str, str]:
 def test_as_fire_hands_over_several_values_of_a_flag() -> None:
     """Fire keeps the first value for the flag and passes the others on as positional arguments."""
     assert vote("b.csv", "c.csv", csv="a.csv", votes="3", output="out.csv").start() == (
-        "1 voted on by 3 submissions: out.csv"
+        "1 image voted on by 3 submissions: out.csv"
     )
     assert set(voted().values()) == {"1 1"}
 
@@ -75,7 +75,7 @@ def test_mistakes_are_found_before_anything_starts(options: dict[str, object], m
 @pytest.mark.parametrize(
     ("files", "votes", "message"),
     [
-        ([], None, "submissions: none is named"),
+        ([], None, "submissions: 0 cannot vote"),
         (["a.csv", "b.csv"], "3", "votes: 3 of 2 is not possible"),
         (["a.csv", "b.csv"], "ulna=1", "votes: 'ulna' is no bone"),
         (["a.csv", "x.csv"], None, "x.csv: cannot be read"),

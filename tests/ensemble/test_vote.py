@@ -228,5 +228,5 @@ def test_nothing_is_left_after_a_bad_code(members: list[Path], tmp_path: Path) -
 
 
 def test_some_submission_must_be_named(tmp_path: Path) -> None:
-    with pytest.raises(HandsegInputError, match=r"^submissions: none is named; name the CSV files that vote"):
+    with pytest.raises(HandsegInputError, match=r"^submissions: 0 cannot vote; name two CSV files or more"):
         vote_submissions([], tmp_path / "voted.csv")

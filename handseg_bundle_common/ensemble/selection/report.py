@@ -98,7 +98,7 @@ def selection_text(selection: Selection, output: str | PathLike[str]) -> str:
         dice = f"Dice {_mean(step.dice, Objective.MEAN):.4f}, small bones {_mean(step.dice, Objective.SMALL):.4f}"
         lines.append(f"step {number}: {names}: {dice}" + (f", gain {_shown(step.gain)}" if step.gain else ""))
     for name, tuned in selection.tuned.items():
-        verdict = "kept" if tuned.is_kept else "not kept: no gain that is sure"
+        verdict = "kept" if tuned.is_kept else "not kept: its interval includes 0"
         lines.append(f"{name} of each bone: held-out gain {_shown(tuned.gain)}: {verdict}")
     if selection.patients < _FEW_PATIENTS:
         lines.append(
