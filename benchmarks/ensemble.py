@@ -9,8 +9,8 @@ or selected on. Every member sees a radiograph once, and all ways of joining the
 at the carpals takes further passes. `--selected` adds a second ensemble bundle, as select-members writes it, whose
 members are among those of the first. Intervals are 95 % bootstrap intervals over patients.
 
-With `--memory`, the peak memory of the ensemble is compared with that of its members, for one radiograph of the canvas'
-size, each in a process of its own, beyond what the libraries and the weights take.
+With `--memory`, the peak memory of the ensemble is compared with that of each member alone at its own size, as its own
+bundle runs it: one radiograph, each in a process of its own, weights included, libraries not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import copy
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,14 @@ from tqdm import tqdm
 
 from handseg_bundle_common.anatomy import CHANNEL, SMALL_BONES
 from handseg_bundle_common.datasets import data_list
-from handseg_bundle_common.ensemble import Combine, EnsembleNetwork, Fusion, Role
+from handseg_bundle_common.ensemble import Combine, EnsembleNetwork, Fusion, Member, MemberSettings, Role
 from handseg_bundle_common.ensemble.carpal import CarpalStage
 from handseg_bundle_common.masks import Packed, unpack_masks
 from handseg_bundle_common.metrics import bootstrap_interval, case_scores, overlap_zone_dice
 from handseg_bundle_common.transforms import restore_masks, validation_transforms
 from handseg_bundle_common.windows import CanvasInferer
 
+_ALL = "all members"
 _SMALL = [CHANNEL[name] for name in SMALL_BONES]
 
 
@@ -170,22 +171,34 @@ def compare(arguments: argparse.Namespace) -> None:
         arguments.output.write_text(text + "\n")
 
 
-def memory(bundle: Path, names: list[str]) -> float:
-    """Return the gigabytes at the peak of one prediction by some members, in a process of its own."""
-    command = [sys.executable, __file__, str(bundle), "--peak_of", ",".join(names)]
+def memory(bundle: Path, name: str = "") -> float:
+    """Return the gigabytes at the peak of one prediction, by a member alone or by all, in a process of its own."""
+    command = [sys.executable, __file__, str(bundle), "--peak_of", name or _ALL]
     result = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     return float(result.stdout)
 
 
-def peak_of(bundle: Path, names: list[str]) -> float:
-    """Return the gigabytes that one prediction adds in this process."""
-    network = load(bundle)
-    network.keep(names)
-    image = torch.rand((1, 1, network.image_size, network.image_size))
+def peak_of(bundle: Path, name: str) -> float:
+    """Return the gigabytes that networks with their weights and one prediction add in this process."""
     before = _memory("VmRSS")
+    network: nn.Module
+    inferer: Callable[[Tensor, nn.Module], Tensor]
+    if name == _ALL:
+        ensemble = load(bundle)
+        network, inferer, size = ensemble, CanvasInferer(), ensemble.image_size
+    else:
+        member = Member.build(described_members(bundle)[name])
+        member.load()
+        network, inferer, size = member.network.eval(), member.inferer, member.image_size
     with torch.inference_mode():
-        CanvasInferer()(image, network)
+        inferer(torch.rand((1, 1, size, size)), network)
     return _memory("VmHWM") - before
+
+
+def described_members(bundle: Path) -> dict[str, MemberSettings]:
+    """Return the members of a bundle by name."""
+    config = json.loads((bundle / "configs" / "inference.json").read_text())
+    return {member.name: member for member in MemberSettings.parse_all(config["members"])}
 
 
 def _memory(line: str) -> float:
@@ -205,12 +218,14 @@ def main() -> None:
     parser.add_argument("--peak_of", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peak_of:
-        print(peak_of(arguments.bundle, arguments.peak_of.split(",")))
+        print(peak_of(arguments.bundle, arguments.peak_of))
     elif arguments.memory:
-        names = [member.settings.name for member in load(arguments.bundle).members]
-        print("| members | GB at the peak |\n|---|---|")
-        for chosen in [[name] for name in names] + [names]:
-            print(f"| {', '.join(chosen)} | {memory(arguments.bundle, chosen):.2f} |")
+        alone = {name: memory(arguments.bundle, name) for name in described_members(arguments.bundle)}
+        together = memory(arguments.bundle)
+        print("| network | GB at the peak |\n|---|---|")
+        for name, peak in (alone | {"all": together}).items():
+            print(f"| {name} | {peak:.2f} |")
+        print(f"\nratio to the largest: {together / max(alone.values()):.2f}")
     elif arguments.data is None:
         parser.error("name DATA, or --memory")
     else:

@@ -61,7 +61,7 @@ def bone_crops(prediction: Masks, reference: Masks, margin: int = 1) -> Iterator
         ValueError: the numbers of bones or the sizes of the pictures differ, or a picture has no pixel.
         TypeError: a mask is floating-point (probabilities must pass a threshold first), or 2-D and not packed.
     """
-    predicted, expected = _checked(prediction), _checked(reference)
+    predicted, expected = checked_masks(prediction), checked_masks(reference)
     bones, *size = _shape(predicted)
     if _shape(expected) != (bones, *size):
         raise ValueError(f"prediction {_shape(predicted)} and reference {_shape(expected)} differ in bones or size")
@@ -102,8 +102,13 @@ def score_crops(
     return empty.apply(of_bones, torch.tensor(predicted), torch.tensor(expected)).numpy()
 
 
-def _checked(masks: Masks) -> _Integers:
-    """Return the masks as an array, packed or not."""
+def checked_masks(masks: Masks) -> NDArray[np.integer[Any]]:
+    """Return masks as an array, packed (H, W) or not (C, H, W).
+
+    Raises:
+        ValueError: the shape is neither of the two, or there is no pixel.
+        TypeError: a mask is floating-point, or 2-D and not packed.
+    """
     array: _Integers = convert_to_numpy(masks)
     if array.dtype.kind not in "bui":
         raise TypeError("masks must be bool or integer; threshold probabilities first")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from monai.utils import convert_to_numpy
 from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.masks import Packed, pack_masks
-from handseg_bundle_common.metrics.crops import Masks
+from handseg_bundle_common.metrics.crops import Masks, checked_masks
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ def label_sets(prediction: Masks, reference: Masks) -> LabelSets:
 
     Raises:
         ValueError: the sizes of the pictures differ, or there are not 29 bones.
-        TypeError: a mask is floating-point: probabilities must pass a threshold first.
+        TypeError: a mask is floating-point, or 2-D and not packed.
     """
     predicted, expected = _packed(prediction), _packed(reference)
     if predicted.shape != expected.shape:
@@ -57,11 +56,9 @@ def label_sets(prediction: Masks, reference: Masks) -> LabelSets:
 
 
 def _packed(masks: Masks) -> Packed:
-    array = convert_to_numpy(masks)
-    if array.dtype.kind not in "bui":
-        raise TypeError("masks must be bool or integer; threshold probabilities first")
-    if array.size and array.ndim == 2 and array.dtype == np.uint32:
-        return np.ascontiguousarray(array)
-    if array.size and array.ndim == 3 and len(array) == NUM_BONES:
-        return pack_masks(array)
-    raise ValueError(f"masks must be uint32 (H, W), packed, or ({NUM_BONES}, H, W), not {array.dtype} {array.shape}")
+    array = checked_masks(masks)
+    if array.ndim == 2:
+        return np.ascontiguousarray(array, np.uint32)
+    if len(array) != NUM_BONES:
+        raise ValueError(f"masks must be those of {NUM_BONES} bones, not of {len(array)}")
+    return pack_masks(array.astype(bool))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handseg_bundle_common.metrics.crops import BoneCrop, Crop, Masks, bone_crops
-from handseg_bundle_common.metrics.surface import Spacing
+from handseg_bundle_common.metrics.surface import Spacing, checked_spacing
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +93,8 @@ def _pixel_area(spacing_mm: Spacing | None) -> float:
     """Return the area of a pixel in mm2; NaN without a spacing."""
     if spacing_mm is None:
         return np.nan
-    row, column = np.broadcast_to(np.asarray(spacing_mm, np.float64), 2).tolist()
-    if not (0 < row < np.inf and 0 < column < np.inf):
-        raise ValueError(f"spacing_mm must be positive, not {spacing_mm}")
-    return float(row * column)
+    row, column = checked_spacing(spacing_mm)
+    return row * column
 
 
 def _component_areas(mask: Crop) -> NDArray[np.intp]:

@@ -61,6 +61,18 @@ class SurfaceDistances:
         return bool(len(self.to_reference) and len(self.to_prediction))
 
 
+def checked_spacing(spacing_mm: Spacing) -> tuple[float, float]:
+    """Return the spacing of rows and columns in mm.
+
+    Raises:
+        ValueError: one of them is not a positive number.
+    """
+    row, column = np.broadcast_to(np.asarray(spacing_mm, np.float64), 2).tolist()
+    if not (0 < row < np.inf and 0 < column < np.inf):
+        raise ValueError(f"spacing_mm must be positive, not {spacing_mm}")
+    return row, column
+
+
 def crop_surface_distances(crop: BoneCrop, spacing_mm: Spacing | None = None) -> SurfaceDistances:
     """Return the distances between the surfaces of one bone's masks, in px, or in mm with a spacing.
 
@@ -74,9 +86,7 @@ def crop_surface_distances(crop: BoneCrop, spacing_mm: Spacing | None = None) ->
     Raises:
         ValueError: a spacing is not a positive number.
     """
-    scale = np.broadcast_to(np.asarray(1.0 if spacing_mm is None else spacing_mm, np.float64), 2)
-    if not np.all((scale > 0) & np.isfinite(scale)):
-        raise ValueError(f"spacing_mm must be positive, not {spacing_mm}")
+    scale = np.array(checked_spacing(1.0 if spacing_mm is None else spacing_mm))
     predicted, expected = (_surface(mask) * scale for mask in (crop.prediction, crop.reference))
     return SurfaceDistances(_nearest(predicted, expected), _nearest(expected, predicted))
 
