@@ -36,8 +36,9 @@ class ResultsFolder:
     """A folder with `overlays/<image>.png`, each complete as soon as it is there, and tables of all images.
 
     A context manager: the tables appear when the block ends, and not at all after an exception. They are
-    `predictions.csv`, the competition's submission; `images.csv`, size and side of every image; `confidence.csv`, how
-    far each bone can be trusted, and why not. Of an ensemble, `disagreement/<image>.png` shows where its members part.
+    `predictions.csv`, the competition's submission; `images.csv`, size and side of every image and what is wrong with
+    it; `confidence.csv`, how far each bone can be trusted, and why not. Of an ensemble, `disagreement/<image>.png`
+    shows where its members part.
 
     Args:
         output: the folder.
@@ -62,7 +63,7 @@ class ResultsFolder:
         self._stack.enter_context(self._submission)
         self._stack.enter_context(self._confidence)
         self._images = csv.writer(self._stack.enter_context(write_csv(self.output / IMAGES)))
-        self._images.writerow(("image_name", "height", "width", "side", "side_from"))
+        self._images.writerow(("image_name", "height", "width", "side", "side_from", "flags"))
         return self
 
     def __exit__(
@@ -100,7 +101,8 @@ class ResultsFolder:
         confidence = case_confidence(packed, votes)
         self._confidence.write(name, confidence)
         laterality = find_laterality(name, packed)
-        self._images.writerow((name, *packed.shape, laterality.side or "", laterality.source or ""))
+        flags = "; ".join(confidence.flags)
+        self._images.writerow((name, *packed.shape, laterality.side or "", laterality.source or "", flags))
         image = _stretch({"image": read_radiograph(radiograph)})["image"]
         save_png(self.overlays / overlay_name(name), overlay(image, packed, notes=confidence.flags))
         if len(votes) > 1:

@@ -82,6 +82,8 @@ def test_every_bone_has_a_confidence_and_what_is_wrong_stands_on_the_overlay(
     expected = case_confidence(load_predictor(bundle, device="cpu")(images / "001.tif"))
     assert [float(row["confidence"]) for row in rows] == pytest.approx([b.confidence for b in expected.bones], abs=1e-4)
     assert expected.flags  # random grey values make no hand
+    with (tmp_path / "out" / "images.csv").open(newline="") as file:
+        assert [row["flags"] for row in csv.DictReader(file)] == ["; ".join(expected.flags)]
     with Image.open(tmp_path / "out" / "overlays" / "001.tif.png") as picture:
         plain = overlay(np.zeros((120, 88)), np.zeros((120, 88), np.uint32))
         assert picture.height > len(plain)
@@ -119,7 +121,7 @@ def test_file_names_that_are_not_unicode_keep_their_bytes(bundle: str, tmp_path:
     write_radiograph(tmp_path / "images" / name, np.random.default_rng(4).random(SIZE).astype(np.float32))
     predict([tmp_path / "images"], bundle, tmp_path / "out", device="cpu")
     assert set(read_submission(tmp_path / "out" / "predictions.csv")) == {name}
-    assert (tmp_path / "out" / "images.csv").read_bytes().splitlines()[1] == b"h\xff_R.png,60,44,R,file_name"
+    assert (tmp_path / "out" / "images.csv").read_bytes().splitlines()[1].startswith(b"h\xff_R.png,60,44,R,file_name,")
     assert (tmp_path / "out" / "overlays" / name).is_file()
 
 
