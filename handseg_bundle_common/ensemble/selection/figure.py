@@ -71,8 +71,8 @@ def _draw_steps(axes: Axes, selection: Selection) -> None:
         values = [objective.of_images(step.dice).mean() for step in selection.steps]
         axes.plot(places, values, "o-", color=colour, label=label)
     added = [" +\n".join(selection.models[place].name for place in step.added) for step in selection.steps]
-    axes.set_xticks(places, [name if number == 0 else f"+ {name}" for number, name in enumerate(added)])
-    axes.tick_params(axis="x", rotation=45)
+    names = [name if number == 0 else f"+ {name}" for number, name in enumerate(added)]
+    axes.set_xticks(places, names, rotation=45, ha="right")
     axes.set_ylabel("Dice of the members together")
     axes.grid(axis="y", alpha=0.3)
     _legend_above(axes)

@@ -15,6 +15,7 @@ import numpy as np
 from handseg_bundle_common.anatomy import BONE_NAMES, BONES
 from handseg_bundle_common.ensemble.selection.calibration import IDENTITY
 from handseg_bundle_common.ensemble.selection.figure import draw_selection
+from handseg_bundle_common.ensemble.selection.nested import Tuned
 from handseg_bundle_common.ensemble.selection.objective import Floats, Objective
 from handseg_bundle_common.ensemble.selection.per_bone import NEUTRAL_THRESHOLD
 from handseg_bundle_common.ensemble.selection.select import Selection
@@ -99,7 +100,8 @@ def selection_text(selection: Selection, output: str | PathLike[str]) -> str:
         lines.append(f"step {number}: {names}: {dice}" + (f", gain {_shown(step.gain)}" if step.gain else ""))
     for name, tuned in selection.tuned.items():
         verdict = "kept" if tuned.is_kept else "not kept: its interval includes 0"
-        lines.append(f"{name} of each bone: held-out gain {_shown(tuned.gain)}: {verdict}")
+        unit = _unit(selection, tuned)
+        lines.append(f"{name} of each bone: held-out gain in {unit} {_shown(tuned.gain)}: {verdict}")
     if selection.patients < _FEW_PATIENTS:
         lines.append(
             f"Intervals over {selection.patients} patients are too narrow: trust them from {_FEW_PATIENTS} on."
@@ -115,6 +117,11 @@ def _values(selection: Selection) -> tuple[Floats, Floats, Floats]:
         own if part is None else part.values() for own, part in zip(neutral, fitted, strict=True)
     )
     return selection.weights.values(), thresholds, calibration
+
+
+def _unit(selection: Selection, tuned: Tuned) -> str:
+    """Return what a gain is measured in."""
+    return "nats" if tuned is selection.calibration else f"Dice, {selection.objective}"
 
 
 def _model_rows(selection: Selection) -> Iterable[dict[str, object]]:
@@ -159,8 +166,12 @@ def _bone_rows(selection: Selection) -> Iterable[dict[str, object]]:
 
 def _tuning_rows(selection: Selection) -> Iterable[dict[str, object]]:
     for name, tuned in selection.tuned.items():
-        unit = "nats" if tuned is selection.calibration else f"Dice, {selection.objective}"
-        yield {"fitted": name, "unit": unit, **_columns("held_out_gain", tuned.gain), "kept": tuned.is_kept}
+        yield {
+            "fitted": name,
+            "unit": _unit(selection, tuned),
+            **_columns("held_out_gain", tuned.gain),
+            "kept": tuned.is_kept,
+        }
 
 
 def _mean(dice: Floats, objective: Objective) -> float:

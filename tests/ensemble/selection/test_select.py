@@ -117,7 +117,10 @@ def test_text(selection, tmp_path):
     assert lines[0] == "8 images of 4 patients, combined by probabilities"
     assert any(line.startswith("small") and line.endswith("small bones") for line in lines)
     assert "Intervals over 4 patients are too narrow: trust them from 10 on." in lines
-    assert any(line.startswith("weights of each bone: held-out gain +") and line.endswith("kept") for line in lines)
+    assert any(
+        line.startswith("weights of each bone: held-out gain in Dice, both +") and line.endswith("kept")
+        for line in lines
+    )
 
 
 def test_models_without_probabilities_vote(world, noisy):
