@@ -38,6 +38,7 @@ from handseg_bundle_common.ensemble import Combine, EnsembleNetwork, Fusion, Mem
 from handseg_bundle_common.ensemble.carpal import CarpalStage
 from handseg_bundle_common.masks import Packed, unpack_masks
 from handseg_bundle_common.metrics import bootstrap_interval, case_scores, overlap_zone_dice
+from handseg_bundle_common.networks import SegFormer, SwinUNETR
 from handseg_bundle_common.transforms import restore_masks, validation_transforms
 from handseg_bundle_common.windows import CanvasInferer
 
@@ -180,6 +181,7 @@ def memory(bundle: Path, name: str = "") -> float:
 
 def peak_of(bundle: Path, name: str) -> float:
     """Return the gigabytes that networks with their weights and one prediction add in this process."""
+    SegFormer(), SwinUNETR()  # which import the largest libraries
     before = _memory("VmRSS")
     network: nn.Module
     inferer: Callable[[Tensor, nn.Module], Tensor]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -18,6 +19,9 @@ from handseg_bundle_common.ensemble.vote import required_votes
 from handseg_bundle_common.errors import HandsegInputError
 
 logger = logging.getLogger(__name__)
+
+# Larger votes would cost memory and tell no more of how far members agree.
+_VOTES_SIZE = 1024
 
 
 class Combine(StrEnum):
@@ -47,7 +51,8 @@ class EnsembleNetwork(nn.Module):
         carpal_stage: settings of a second pass over the carpals, see `CarpalStage`; None for no such pass.
 
     Attributes:
-        votes_of_passes: what each pass of the last call alone would have decided: packed masks (N, H, W), int32.
+        votes_of_passes: what each pass of the last call alone would have decided: packed masks (N, h, w), int32, of
+            every pixel up to 1024 px, and of every second, third, ... one beyond.
 
     Raises:
         HandsegInputError: a member or a setting cannot be used.
@@ -140,11 +145,12 @@ class EnsembleNetwork(nn.Module):
     def _add(self, total: Tensor, logits: Tensor, weights: Tensor) -> None:
         """Add one pass to the running sum, bone by bone: all bones at the canvas' size would take as much again."""
         size = total.shape[-2:]
-        votes = torch.zeros((len(total), *size), dtype=torch.int32, device=total.device)
+        stride = math.ceil(max(size) / _VOTES_SIZE)
+        votes = torch.zeros_like(total[:, 0, ::stride, ::stride], dtype=torch.int32)
         for bone, weight in enumerate(weights.tolist()):
             alone = resized_to(logits[:, bone : bone + 1].float(), size)[:, 0]
             decided = alone > 0
-            votes |= decided.int() << bone
+            votes |= decided[:, ::stride, ::stride].int() << bone
             if self.combine is Combine.PROBABILITIES:
                 alone = alone.sigmoid()
             elif self.combine is Combine.VOTES:

@@ -31,7 +31,8 @@ class Prediction:
     Attributes:
         masks: packed masks (H, W) at the native size.
         logits: (29, h, w) at the working size, 0 being the decision where the threshold is 0.5.
-        votes: packed masks (h, w) that each member of an ensemble would have given; empty for a single network.
+        votes: packed masks that each member of an ensemble would have given, at most 1024 px large; empty for a single
+            network.
     """
 
     masks: Packed

@@ -169,6 +169,16 @@ def test_it_tells_what_every_member_would_have_decided(members, lines, image):
         assert np.array_equal(masks, np.broadcast_to(line > 0, masks.shape))
 
 
+def test_votes_on_large_images_are_thinned_out(toy_member):
+    network = ensemble([toy_member("a", 4.0, -2.0, 32)])
+    ramp = torch.linspace(0, 1, 2100).repeat(3, 1)[None, None]
+    network(ramp)
+    (votes,) = network.votes_of_passes
+    assert votes.shape == (1, 1, 700)
+    expected = (4 * ramp[0, 0, ::3, ::3] - 2 > 0).int()
+    assert (((votes[0] & 1) != expected).sum()) <= 2  # the member has seen the ramp at its own size
+
+
 def test_images_of_a_batch_do_not_mix(members):
     network = ensemble(members)
     batch = torch.rand((3, 1, 32, 24), generator=torch.Generator().manual_seed(5))
