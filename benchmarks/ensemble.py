@@ -10,7 +10,7 @@ at the carpals takes further passes. `--selected` adds a second ensemble bundle,
 members are among those of the first. Intervals are 95 % bootstrap intervals over patients.
 
 With `--memory`, the peak memory of the ensemble is compared with that of each member alone at its own size, as its own
-bundle runs it: one radiograph, each in a process of its own, weights included, libraries not.
+bundle runs it: one radiograph, each in a process of its own, as the whole process and without its libraries.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -44,6 +44,13 @@ from handseg_bundle_common.windows import CanvasInferer
 
 _ALL = "all members"
 _SMALL = [CHANNEL[name] for name in SMALL_BONES]
+
+
+class Peak(NamedTuple):
+    """Peak memory in GB."""
+
+    process: float
+    beyond_libraries: float
 
 
 @dataclass(frozen=True)
@@ -172,15 +179,15 @@ def compare(arguments: argparse.Namespace) -> None:
         arguments.output.write_text(text + "\n")
 
 
-def memory(bundle: Path, name: str = "") -> float:
-    """Return the gigabytes at the peak of one prediction, by a member alone or by all, in a process of its own."""
-    command = [sys.executable, __file__, str(bundle), "--peak_of", name or _ALL]
+def memory(bundle: Path, name: str = _ALL) -> Peak:
+    """Return the peak of one prediction, by a member alone or by all, in a process of its own."""
+    command = [sys.executable, __file__, str(bundle), "--peak_of", name]
     result = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-    return float(result.stdout)
+    return Peak(*map(float, result.stdout.split()))
 
 
-def peak_of(bundle: Path, name: str) -> float:
-    """Return the gigabytes that networks with their weights and one prediction add in this process."""
+def peak_of(bundle: Path, name: str) -> Peak:
+    """Return the peak of loading networks with their weights and of one prediction in this process."""
     SegFormer(), SwinUNETR()  # which import the largest libraries
     before = _memory("VmRSS")
     network: nn.Module
@@ -194,7 +201,24 @@ def peak_of(bundle: Path, name: str) -> float:
         network, inferer, size = member.network.eval(), member.inferer, member.image_size
     with torch.inference_mode():
         inferer(torch.rand((1, 1, size, size)), network)
-    return _memory("VmHWM") - before
+    peak = _memory("VmHWM")
+    return Peak(peak, peak - before)
+
+
+def memory_table(bundle: Path) -> str:
+    """Return the peak of every member and of all as Markdown, and how all compare with the largest."""
+    alone = {name: memory(bundle, name) for name in described_members(bundle)}
+    together = memory(bundle)
+    rows = [f"| {name} | {peak[0]:.2f} | {peak[1]:.2f} |" for name, peak in {**alone, _ALL: together}.items()]
+    ratios = [of_all / max(column) for of_all, column in zip(together, zip(*alone.values(), strict=True), strict=True)]
+    return "\n".join(
+        [
+            "| network | GB at the peak | beyond libraries |",
+            "|---|---|---|",
+            *rows,
+            f"| ratio to the largest | {ratios[0]:.2f} | {ratios[1]:.2f} |",
+        ]
+    )
 
 
 def described_members(bundle: Path) -> dict[str, MemberSettings]:
@@ -220,14 +244,9 @@ def main() -> None:
     parser.add_argument("--peak_of", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peak_of:
-        print(peak_of(arguments.bundle, arguments.peak_of))
+        print(*peak_of(arguments.bundle, arguments.peak_of))
     elif arguments.memory:
-        alone = {name: memory(arguments.bundle, name) for name in described_members(arguments.bundle)}
-        together = memory(arguments.bundle)
-        print("| network | GB at the peak |\n|---|---|")
-        for name, peak in (alone | {"all": together}).items():
-            print(f"| {name} | {peak:.2f} |")
-        print(f"\nratio to the largest: {together / max(alone.values()):.2f}")
+        print(memory_table(arguments.bundle))
     elif arguments.data is None:
         parser.error("name DATA, or --memory")
     else:
