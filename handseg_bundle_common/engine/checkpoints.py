@@ -38,6 +38,7 @@ class BestWeights:
         path: file to write, usually `models/model.pt`.
         metric: name of the metric in `evaluator.state.metrics`.
         settings: plain values to store with the weights, such as the image size; `load_weights` compares them.
+        half_precision: store them as float16 (normalisation statistics as float32), to be handed on.
     """
 
     def __init__(
@@ -46,11 +47,14 @@ class BestWeights:
         path: str,
         metric: str = "mean_dice",
         settings: Mapping[str, Any] | None = None,
+        *,
+        half_precision: bool = False,
     ) -> None:
         self.network = network
         self.path = Path(path)
         self.metric = metric
         self.settings = dict(settings or {})
+        self.half_precision = half_precision
         self.best = float("-inf")
 
     def attach(self, evaluator: Engine) -> None:
@@ -63,7 +67,9 @@ class BestWeights:
             self.best = value
             if is_main_process():
                 info: dict[str, Any] = {"epoch": int(evaluator.state.epoch), self.metric: value}
-                save_weights(self.network, self.path, settings=self.settings, **info)
+                save_weights(
+                    self.network, self.path, half_precision=self.half_precision, settings=self.settings, **info
+                )
                 logger.info("best %s so far: %.4f, saved to %s", self.metric, value, self.path)
 
     def state_dict(self) -> dict[str, float]:

@@ -9,11 +9,13 @@ from handseg_bundle_common.simulation.sampler import SimulatedHand, hand_of, sim
 
 if TYPE_CHECKING:
     from handseg_bundle_common.simulation.dataset import SimulatedHands
+    from handseg_bundle_common.simulation.on_the_fly import SimulateHandd, simulated_items
     from handseg_bundle_common.simulation.report import write_report
     from handseg_bundle_common.simulation.writer import write_hands
 
 __all__ = [
     "HandModel",
+    "SimulateHandd",
     "SimulatedHand",
     "SimulatedHands",
     "about",
@@ -21,12 +23,19 @@ __all__ = [
     "hand_of",
     "load_assets",
     "simulate_hand",
+    "simulated_items",
     "write_hands",
     "write_report",
 ]
 
 
-_LAZY = {"SimulatedHands": "dataset", "write_hands": "writer", "write_report": "report"}
+_LAZY = {
+    "SimulateHandd": "on_the_fly",
+    "SimulatedHands": "dataset",
+    "simulated_items": "on_the_fly",
+    "write_hands": "writer",
+    "write_report": "report",
+}
 
 
 def __getattr__(name: str) -> Any:

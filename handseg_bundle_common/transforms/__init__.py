@@ -1,5 +1,6 @@
 """MONAI dictionary transforms for radiographs with overlapping masks, and the pipelines that bundles use."""
 
+from handseg_bundle_common.transforms.appearance import Appearance, RandAppearanced, apply_appearance
 from handseg_bundle_common.transforms.load import (
     PATH_KEY,
     SIZE_KEY,
@@ -29,8 +30,10 @@ from handseg_bundle_common.transforms.window import RandWindowd
 __all__ = [
     "PATH_KEY",
     "SIZE_KEY",
+    "Appearance",
     "LoadBoneMasksd",
     "LoadRadiographd",
+    "RandAppearanced",
     "RandWindowd",
     "ResizeRadiographd",
     "RestoreMasksd",
@@ -38,6 +41,7 @@ __all__ = [
     "ScaleRadiographd",
     "UnpackBoneMasksd",
     "WarpParameters",
+    "apply_appearance",
     "inference_transforms",
     "random_appearance",
     "restore_masks",

@@ -22,6 +22,7 @@ from monai.transforms import (
     Transform,
 )
 
+from handseg_bundle_common.transforms.appearance import RandAppearanced
 from handseg_bundle_common.transforms.load import (
     SIZE_KEY,
     LoadBoneMasksd,
@@ -66,6 +67,7 @@ def training_transforms(
     window_size: int | None = None,
     *,
     strength: float = 1.0,
+    strong_appearance: bool = False,
     flip_prob: float = 0.5,
     **window: Any,
 ) -> Compose:
@@ -75,6 +77,8 @@ def training_transforms(
         image_size: the radiograph's longer side is scaled to this many px.
         window_size: side of the square window in px; None takes the whole radiograph.
         strength: how often geometry and appearance vary; 0 trains on the plain windows.
+        strong_appearance: vary the appearance by `RandAppearanced` in place of `random_appearance`, for training on
+            simulated radiographs that is to hold on real ones.
         flip_prob: probability of a left-right mirror, which keeps the labels.
         window: further arguments of `RandWindowd`, such as `rotate_range`, `small_bone_prob` and `cache_dir`.
 
@@ -92,7 +96,7 @@ def training_transforms(
     return Compose(
         [
             cut,
-            *random_appearance(strength),
+            *([RandAppearanced(IMAGE, strength=strength)] if strong_appearance else random_appearance(strength)),
             UnpackBoneMasksd(LABEL),
             # A MetaTensor would send every operation of the network through Python.
             EnsureTyped(IMAGE, track_meta=False),

@@ -17,10 +17,11 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, SequentialLR
 from torch.optim.swa_utils import SWALR
 
 from handseg_bundle_common.datasets import data_list
+from handseg_bundle_common.datasets.seeded import Draw
 from handseg_bundle_common.engine import ExponentialMovingAverage, LossSchedule, WeightAveraging
 from handseg_bundle_common.errors import input_error_message
 from handseg_bundle_common.losses import DiceBCELoss, DiceFocalLoss, FocalTverskyLoss, TverskyLoss
-from handseg_bundle_common.weights import load_checkpoint, save_checkpoint, save_weights
+from handseg_bundle_common.weights import load_checkpoint, load_weights, save_checkpoint, save_weights
 
 # Of these, a recipe takes one.
 LOSSES = {
@@ -30,7 +31,7 @@ LOSSES = {
     "loss_schedule": DiceBCELoss,
 }
 COMBINABLE = ["finetune", "sliding_window", "extra_data", "swa", "ema"]
-OTHERS = ["reference", "evaluate", "multi_gpu_train", "no_tracking"]
+OTHERS = ["reference", "pretrain_simulated", "evaluate", "multi_gpu_train", "no_tracking"]
 COMPLETE = ["train", "inference", "metadata"]
 
 # The members of the reference system, as docs/recipes.md names them.
@@ -238,6 +239,47 @@ class TestMembers:
         for member, (name, overlays) in MEMBERS.items():
             stack = ", ".join(f"`{overlay}`" for overlay in overlays)
             assert f"| `{member}` | `{name}` | {stack} |" in page
+
+
+class TestPretraining:
+    """Training on hands that are simulated on the way: no data, no disk, weights of half the size."""
+
+    TINY: ClassVar = {
+        "hands_per_epoch": 4,
+        "validation_hands": 2,
+        "simulation_size": 96,
+        "batch_size": 2,
+        "data_dir": None,
+        "folds": None,
+    }
+
+    def test_each_bundle_trains_and_its_weights_load_again(self, bundle, train, small_networks, tmp_path):
+        parser = train(bundle, ["pretrain_simulated"], **self.TINY)
+        assert parser.get_parsed_content("train#trainer").state.iteration == 4
+        stored = load_checkpoint(tmp_path / "models/model.pt")["model"]
+        kinds = {(tensor.dtype, tensor.ndim > 1) for tensor in stored.values() if tensor.is_floating_point()}
+        assert kinds == {(torch.float16, True), (torch.float32, False)}
+        fresh = ConfigParser(read_json(bundle / "configs" / "train.json"))
+        fresh.update(small_networks[bundle.name])
+        load_weights(fresh.get_parsed_content("network_def"), tmp_path / "models/model.pt")
+
+    def test_every_epoch_has_new_hands_and_validation_its_own(self, train, repository):
+        parser = train(repository / "bundles/effisegnet", ["pretrain_simulated"], **self.TINY)
+        training = parser.get_parsed_content("train#dataset")
+        names = {training[Draw(epoch, index)]["image_name"] for epoch in (1, 2) for index in range(4)}
+        assert len(names) == 8
+        assert all(name.startswith("sim7000-") for name in names)
+        validation = parser.get_parsed_content("validate#dataset")
+        assert [item["image_name"] for item in validation] == ["sim7001-0001_L.png", "sim7001-0001_R.png"]
+
+    def test_it_goes_on_after_an_interruption_but_not_with_other_hands(self, train, repository, metrics_of, tmp_path):
+        bundle = repository / "bundles/effisegnet"
+        train(bundle, ["pretrain_simulated"], **self.TINY)
+        train(bundle, ["pretrain_simulated"], **self.TINY, resume=True, max_epochs=3)
+        assert [row["epoch"] for row in metrics_of(tmp_path)] == ["1", "2", "3"]
+        with pytest.raises(RuntimeError) as caught:
+            train(bundle, ["pretrain_simulated"], **self.TINY, resume=True, max_epochs=4, simulation_seed=8000)
+        assert "simulation_seed" in input_error_message(caught.value)
 
 
 class TestReferences:

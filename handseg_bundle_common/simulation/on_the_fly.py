@@ -1,0 +1,146 @@
+"""Training hands that are simulated when a data loader asks for them, and need no disk."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from monai.config import KeysCollection
+from monai.transforms import MapTransform, RandomizableTransform
+from numpy.typing import NDArray
+
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.files import make_folder, write_atomically
+from handseg_bundle_common.simulation.dataset import SimulatedHands
+from handseg_bundle_common.simulation.presets import preset as settings_of
+from handseg_bundle_common.simulation.sampler import hand_of, patient_name
+from handseg_bundle_common.simulation.settings import SIMULATOR_VERSION
+
+# As many hands as a set can number before the names of its patients grow beyond reading.
+ENDLESS = 2**24
+
+_HAND = "hand"
+# Twice the resolution of 8 bits in the darkest quarter, which tone curves stretch, takes 16 bits.
+_LEVELS = 65535
+
+
+def simulated_items(count: int, presets: Sequence[str], seed: int, *, numbered: bool = False) -> list[dict[str, Any]]:
+    """Return data-list items of hands that `SimulateHandd` is to simulate.
+
+    Args:
+        count: number of items, which is that of the windows in an epoch.
+        presets: names of the settings that the items take in turn.
+        seed: names the set of patients; sets of different seeds share none.
+        numbered: item k is hand k of the set, for validation; otherwise a hand is drawn whenever the item is asked for.
+
+    Raises:
+        HandsegInputError: there are no items or presets, or no preset of a name.
+    """
+    if count < 1 or not presets or isinstance(presets, str):
+        raise HandsegInputError("simulated_items", f"{count} hands of {presets!r} are none", "ask for at least one")
+    for name in presets:
+        settings_of(name)
+    items: list[dict[str, Any]] = []
+    for number in range(count):
+        preset = presets[number % len(presets)]
+        hand = {"preset": preset, "seed": seed, "number": number if numbered else None}
+        patient = patient_name(number, seed) if numbered else f"{preset}-{number}"
+        items.append({_HAND: hand, "patient": patient, "image_name": f"{patient}_{hand_of(seed, number)[1]}.png"})
+    return items
+
+
+class SimulateHandd(RandomizableTransform, MapTransform):
+    """Simulate the hand of an item of `simulated_items`: image float32 (1, H, W), label packed int32 (1, H, W).
+
+    Args:
+        keys: where the radiograph and its masks go, in this order.
+        size: longer side of the radiograph in px.
+        pool: a hand that is not numbered is drawn among this many of its set.
+        cache_dir: folder that keeps every simulated hand, for machines on which a small pool is seen often; a hand of
+            768 px takes about 0.6 MB.
+
+    Raises:
+        HandsegInputError: pool or size is out of range, or the folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = ("image", "label"),
+        *,
+        size: int,
+        pool: int = ENDLESS,
+        cache_dir: str | PathLike[str] | None = None,
+    ) -> None:
+        MapTransform.__init__(self, keys)
+        RandomizableTransform.__init__(self, prob=1.0)
+        if not 1 <= pool <= ENDLESS:
+            raise HandsegInputError("pool", f"{pool} hands are out of range", f"choose 1 to {ENDLESS}")
+        self.size = size
+        self.pool = pool
+        self.cache_dir = Path(cache_dir) if cache_dir else None
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return a copy of the item with the hand's arrays, name and patient."""
+        item = dict(data)
+        hand = item.pop(_HAND)
+        number = self.draw() if hand["number"] is None else hand["number"]
+        image, label = self._hand(hand["preset"], hand["seed"], number)
+        item.update(zip(self.keys, (image[None], label.view(np.int32)[None]), strict=True))
+        patient, (_, side) = patient_name(number, hand["seed"]), hand_of(hand["seed"], number)
+        return {**item, "patient": patient, "image_name": f"{patient}_{side}.png"}
+
+    def draw(self) -> int:
+        """Draw the number of a hand."""
+        return int(self.R.randint(self.pool))
+
+    def _hand(self, preset: str, seed: int, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
+        """Return radiograph (H, W) and packed masks (H, W), simulated or as they were kept."""
+        if self.cache_dir is None:
+            return _simulate(preset, seed, number, self.size)
+        path = self.cache_dir / f"{preset}-v{SIMULATOR_VERSION}-{self.size}" / f"{seed}-{number}"
+        kept = _read(path)
+        if kept is None:
+            kept = _simulate(preset, seed, number, self.size)
+            _write(path, *kept)
+            kept = _rounded(kept[0]), kept[1]
+        return kept
+
+
+def _simulate(preset: str, seed: int, number: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
+    sample = SimulatedHands(number + 1, size, seed, preset=preset)[number]
+    return sample["image"][0], sample["label"][0].view(np.uint32)
+
+
+def _rounded(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Round as the cache does, so that a hand is the same whether it was kept already or not."""
+    return np.asarray(np.rint(image * _LEVELS) / _LEVELS, np.float32)
+
+
+def _write(path: Path, image: NDArray[np.float32], masks: NDArray[np.uint32]) -> None:
+    """Keep a hand as two PNG files; four channels of 8 bits hold the 32 bits of the masks."""
+    make_folder(path.parent)
+    bits = np.ascontiguousarray(masks).view(np.uint8).reshape(*masks.shape, 4)
+    grey = np.rint(image * _LEVELS).astype(np.uint16)
+    # The radiograph goes last: where it stands, its masks do too.
+    for suffix, pixels in ((".masks.png", bits), (".png", grey)):
+        with write_atomically(path.with_name(path.name + suffix)) as temporary:
+            temporary.write_bytes(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())
+
+
+def _read(path: Path) -> tuple[NDArray[np.float32], NDArray[np.uint32]] | None:
+    """Return a hand that was kept, or None."""
+    picture = path.with_name(path.name + ".png")
+    if not picture.exists():
+        return None
+    grey, bits = (
+        cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+        for file in (picture, path.with_name(path.name + ".masks.png"))
+    )
+    if grey is None or bits is None:
+        return None
+    image = np.asarray(grey, np.float32) / np.float32(_LEVELS)
+    return image, np.ascontiguousarray(bits).view(np.uint32)[..., 0]
