@@ -7,7 +7,8 @@
 BUNDLE is an ensemble bundle with any members, DATA a folder of radiographs and polygons that none of them was trained
 or selected on. Every member sees a radiograph once, and all ways of joining them use its answer; only the second look
 at the carpals takes further passes. `--selected` adds a second ensemble bundle, as select-members writes it, whose
-members are among those of the first. Intervals are 95 % bootstrap intervals over patients.
+members are among those of the first, with the same weights and windows; they see the radiograph from the first one's
+canvas. Intervals are 95 % bootstrap intervals over patients.
 
 With `--memory`, the peak memory of the ensemble is compared with that of each member alone at its own size, as its own
 bundle runs it: one radiograph, each in a process of its own, as the whole process and without its libraries.
@@ -36,6 +37,7 @@ from handseg_bundle_common.anatomy import CHANNEL, SMALL_BONES
 from handseg_bundle_common.datasets import data_list
 from handseg_bundle_common.ensemble import Combine, EnsembleNetwork, Fusion, Member, MemberSettings, Role
 from handseg_bundle_common.ensemble.carpal import CarpalStage
+from handseg_bundle_common.errors import HandsegInputError, explain_input_errors
 from handseg_bundle_common.masks import Packed, unpack_masks
 from handseg_bundle_common.metrics import bootstrap_interval, case_scores, overlap_zone_dice
 from handseg_bundle_common.networks import SegFormer, SwinUNETR
@@ -69,15 +71,16 @@ def load(bundle: Path) -> EnsembleNetwork:
     return network.eval()
 
 
-def remember_answers(network: EnsembleNetwork) -> dict[str, Tensor]:
-    """Let every member answer once until the returned dictionary is cleared."""
-    answers: dict[str, Tensor] = {}
+def remember_answers(network: EnsembleNetwork) -> dict[tuple[str, bytes], Tensor]:
+    """Let every member answer once about every image, mirrored or not, until the returned dictionary is cleared."""
+    answers: dict[tuple[str, bytes], Tensor] = {}
 
     def remembered(name: str, inferer: Any) -> Any:
         def answer(image: Tensor, of_member: nn.Module) -> Tensor:
-            if name not in answers:
-                answers[name] = inferer(image, of_member)
-            return answers[name]
+            asked = name, image.numpy().tobytes()
+            if asked not in answers:
+                answers[asked] = inferer(image, of_member)
+            return answers[asked]
 
         return answer
 
@@ -87,12 +90,18 @@ def remember_answers(network: EnsembleNetwork) -> dict[str, Tensor]:
 
 
 def part_of(network: EnsembleNetwork, names: list[str], **settings: Any) -> EnsembleNetwork:
-    """Return an ensemble of some of the members, all of which count alike, with other settings."""
+    """Return an ensemble of some of the members, in the order of their names.
+
+    All of them count alike, by the mean of their probabilities and without a second look at the carpals, unless
+    `settings` say otherwise. Mirror images are seen if the whole ensemble sees them.
+    """
+    by_name = {member.settings.name: member for member in network.members}
     part = copy.copy(network)
     part._modules = dict(network._modules)
-    part.networks = nn.ModuleList(member for member in network.members if member.settings.name in names)
+    part.networks = nn.ModuleList(by_name[name] for name in names)
     part.fusion = Fusion(names)
-    for name, value in settings.items():
+    defaults = {"combine": Combine.PROBABILITIES, "votes": None, "carpal_stage": None}
+    for name, value in {**defaults, **settings}.items():
         setattr(part, name, value)
     return part
 
@@ -103,7 +112,7 @@ def ways_of_joining(network: EnsembleNetwork, stage: Mapping[str, Any] | None, s
     general = [member.settings.name for member in network.members if member.settings.role is Role.GENERAL]
     for name in names:
         yield Way(f"`{name}` alone", part_of(network, [name]))
-    yield Way("all, mean probability", part_of(network, names, combine=Combine.PROBABILITIES))
+    yield Way("all, mean probability", part_of(network, names))
     yield Way("all, mean logit", part_of(network, names, combine=Combine.LOGITS))
     yield Way("all, majority of votes", part_of(network, names, combine=Combine.VOTES))
     if 0 < len(general) < len(names):
@@ -114,15 +123,31 @@ def ways_of_joining(network: EnsembleNetwork, stage: Mapping[str, Any] | None, s
             "all, mean probability, second look at the carpals", part_of(network, names, carpal_stage=carpal_stage)
         )
     if selected is not None:
-        chosen = load(selected)
-        names = [member.settings.name for member in chosen.members]
-        joined = part_of(network, names, combine=chosen.combine)
-        joined.fusion = chosen.fusion
-        # Rows of the fusion follow the order of the members.
-        joined.networks = nn.ModuleList(
-            next(member for member in network.members if member.settings.name == name) for name in names
-        )
-        yield Way(f"selected: {', '.join(names)}", joined)
+        yield as_selected(network, selected)
+
+
+def as_selected(network: EnsembleNetwork, selected: Path) -> Way:
+    """Return the members that another bundle names, joined as it does.
+
+    Raises:
+        HandsegInputError: one of them is not a member of the first ensemble, with the same weights and windows.
+    """
+    chosen = load(selected)
+    known = {member.settings.name: signature(member) for member in network.members}
+    for member in chosen.members:
+        if known.get(member.settings.name) != signature(member):
+            problem = f"has {member.settings.name} with other weights or windows than the whole ensemble"
+            raise HandsegInputError(selected, problem, "name a bundle whose members are among the whole ensemble's")
+    names = [member.settings.name for member in chosen.members]
+    own = {name: getattr(chosen, name) for name in ("combine", "votes", "flip", "carpal_stage", "fusion")}
+    return Way(f"selected: {', '.join(names)}", part_of(network, names, **own))
+
+
+def signature(member: Member) -> tuple[object, ...]:
+    """Return what a member's answer depends on: weights, size and windows."""
+    windows: Any = member.inferer
+    weights = member.settings.weights_file.resolve()
+    return weights, member.image_size, windows.roi_size, windows.overlap, windows.flip
 
 
 def segment(way: Way, item: Mapping[str, Any]) -> Packed:
@@ -160,11 +185,11 @@ def table(ways: list[Way], found: NDArray[np.float64], patients: list[str]) -> s
 def compare(arguments: argparse.Namespace) -> None:
     """Score every way of joining the members and print the table."""
     network = load(arguments.bundle)
-    answers = remember_answers(network)
     stage = None
     if arguments.carpal:
         stage = {"members": arguments.carpal.split(","), "magnification": arguments.magnification}
-    ways = list(ways_of_joining(network, stage, arguments.selected))
+    ways = list(ways_of_joining(network, stage, arguments.selected))  # which compares the members' own inferers
+    answers = remember_answers(network)
     prepare = validation_transforms(network.image_size)
     items = data_list(arguments.data)
     found = []
@@ -182,7 +207,9 @@ def compare(arguments: argparse.Namespace) -> None:
 def memory(bundle: Path, name: str = _ALL) -> Peak:
     """Return the peak of one prediction, by a member alone or by all, in a process of its own."""
     command = [sys.executable, __file__, str(bundle), "--peak_of", name]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if result.returncode:
+        raise SystemExit(f"{name}: {result.stderr}")
     return Peak(*map(float, result.stdout.split()))
 
 
@@ -243,6 +270,7 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--peak_of", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    explain_input_errors()
     if arguments.peak_of:
         print(*peak_of(arguments.bundle, arguments.peak_of))
     elif arguments.memory:

@@ -44,6 +44,7 @@ def select_members(
     predictions: str,
     labels: str,
     output: str,
+    weights: str | None = None,
     objective: str = "both",
     size: int | str | None = None,
     folds: int | str = 5,
@@ -57,13 +58,16 @@ def select_members(
         more: results folders of further models: --predictions a b c.
         predictions: results folder of the first model, from predict or cross-validate; probabilities in it are used.
         labels: data set with the polygons of the images.
-        output: folder for tables, a figure and, if predict has made the predictions, an ensemble bundle.
+        output: folder for tables, a figure and, where the weights of all members are known, an ensemble bundle.
+        weights: files of weights that shall take part, one a folder of predictions and in their order, separated by
+            commas: those trained on all data after cross-validate. By default those that predict has used.
         objective: what to gain: mean (Dice of all bones), small (of the small bones) or both (the mean of the two).
         size: number of members; by default as many as help.
         folds: number of parts of the patients for the test.
         seed: the same seed gives the same folds and intervals.
     """
-    check_values(predictions=predictions, labels=labels, output=output, objective=objective)
+    check_values(predictions=predictions, labels=labels, output=output, weights=weights, objective=objective)
+    files = None if weights is None else [file.strip() for file in weights.split(",")]
     members = None if size is None else number_of("size", size, int)
     parts, first = number_of("folds", folds, int), number_of("seed", seed, int)
 
@@ -71,17 +75,14 @@ def select_members(
         from handseg_bundle_common import ensemble  # noqa: PLC0415
 
         selection = ensemble.select_members(
-            [predictions, *more], labels, objective=objective, size=members, folds=parts, seed=first
+            [predictions, *more], labels, weights=files, objective=objective, size=members, folds=parts, seed=first
         )
         ensemble.write_selection(output, selection)
         text = ensemble.selection_text(selection, output)
-        settings = ensemble.ensemble_settings(selection)
-        unknown = [member["name"] for member in settings["members"] if not member["bundle"] or not member["weights"]]
-        if unknown:
-            reason = f"{', '.join(unknown)} lack a bundle or one file of weights"
-            remedy = "predict with the weights that shall take part (handseg predict --weights FILE) and select again"
-            return f"{text}\nno bundle is made, because {reason}: {remedy}"
-        ensemble.write_ensemble_bundle(settings, output)
+        try:
+            ensemble.write_ensemble_bundle(ensemble.ensemble_settings(selection), output)
+        except HandsegInputError as error:
+            return f"{text}\nNo bundle is made: {error}"
         return f"{text}\nensemble bundle: handseg predict RADIOGRAPHS --bundle {output} --output FOLDER"
 
     return Job(start)

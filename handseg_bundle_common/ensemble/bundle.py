@@ -13,7 +13,7 @@ import torch
 
 from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.ensemble.fusion import Fusion, save_fusion
-from handseg_bundle_common.ensemble.members import MemberSettings
+from handseg_bundle_common.ensemble.members import Member, MemberSettings
 from handseg_bundle_common.ensemble.network import Combine
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder, read_json, write_atomically
@@ -28,7 +28,7 @@ def write_ensemble_bundle(selection: Mapping[str, Any], output: str | PathLike[s
 
     Its configurations are those of `bundles/ensemble` with the members put in; its metadata names the thresholds. The
     folder's name becomes the bundle's. The folder and the members' weights stay where they are: the configurations hold
-    their paths.
+    their paths. Every member is built and its weights are loaded before anything is written.
 
     Args:
         selection: `members`, `combine`, `bone_weights` (29 numbers by member), `thresholds` (by bone) and `calibration`
@@ -39,10 +39,10 @@ def write_ensemble_bundle(selection: Mapping[str, Any], output: str | PathLike[s
         The folder.
 
     Raises:
-        HandsegInputError: a member lacks its bundle or weights, a number is out of range, or the folder cannot be
-            written to.
+        HandsegInputError: a member lacks its bundle or weights, is an ensemble itself or does not fit its weights, a
+            number is out of range, or the folder cannot be written to.
     """
-    members = MemberSettings.parse_all(selection["members"])
+    members = _members(selection)
     fusion = _fusion(selection, [member.name for member in members])
     folder, template = Path(output).absolute(), Path(find_bundle(_TEMPLATE))
     image_size = _canvas_size(members)
@@ -65,6 +65,18 @@ def write_ensemble_bundle(selection: Mapping[str, Any], output: str | PathLike[s
     _write_text(folder / "docs" / "README.md", _readme(folder.name, members))
     save_fusion(fusion, folder / "models" / "model.pt", {"image_size": image_size})
     return folder
+
+
+def _members(selection: Mapping[str, Any]) -> list[MemberSettings]:
+    """Return the members, all of which can be loaded."""
+    unknown = [member["name"] for member in selection["members"] if not member["bundle"] or not member["weights"]]
+    if unknown:
+        remedy = "select again with --weights, or from predictions of handseg predict"
+        raise HandsegInputError(", ".join(unknown), "the bundle, or a single file of weights, is not known", remedy)
+    members = MemberSettings.parse_all(selection["members"])
+    for member in members:
+        Member.build(member).load()
+    return members
 
 
 def _fusion(selection: Mapping[str, Any], names: Sequence[str]) -> Fusion:

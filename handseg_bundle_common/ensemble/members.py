@@ -14,7 +14,7 @@ from monai.bundle import ConfigParser
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  the name that PyTorch's own documentation uses
 
-from handseg_bundle_common.anatomy import BONE_NAMES
+from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import read_json
 from handseg_bundle_common.weights import METADATA, adopt_settings, find_bundle, load_weights
@@ -154,9 +154,11 @@ class Member(nn.Module):
         Args:
             image: images (N, 1, H, W) at the ensemble's size.
             canvas_size: longer side in px of a radiograph at the ensemble's size.
+
+        Raises:
+            HandsegInputError: the network answers with another number of channels.
         """
-        logits: Tensor = self.inferer(resized(image, self.image_size / canvas_size), self.network)
-        return logits
+        return self._checked(self.inferer(resized(image, self.image_size / canvas_size), self.network))
 
     def magnified(self, crop: Tensor, canvas_size: int, magnification: float) -> Tensor:
         """Return logits (N, 29, h, w) of a part of the image that the network sees enlarged, in one piece.
@@ -165,8 +167,17 @@ class Member(nn.Module):
             crop: (N, 1, H, W), cut from images at the ensemble's size.
             canvas_size: as in `forward`.
             magnification: enlargement in comparison with `forward`.
+
+        Raises:
+            HandsegInputError: as in `forward`.
         """
-        logits: Tensor = self.network(resized(crop, magnification * self.image_size / canvas_size))
+        return self._checked(self.network(resized(crop, magnification * self.image_size / canvas_size)))
+
+    def _checked(self, logits: Tensor) -> Tensor:
+        channels = logits.shape[1]
+        if channels != NUM_BONES:
+            problem = f"answers with {channels} channel{'s' * (channels != 1)} instead of {NUM_BONES}, one a bone"
+            raise HandsegInputError(self.settings.name, problem, "leave it out, or use a bundle of handseg")
         return logits
 
 

@@ -61,4 +61,4 @@ def _packed(masks: Masks) -> Packed:
         return np.ascontiguousarray(array, np.uint32)
     if len(array) != NUM_BONES:
         raise ValueError(f"masks must be those of {NUM_BONES} bones, not of {len(array)}")
-    return pack_masks(array.astype(bool))
+    return pack_masks(array.astype(bool, copy=False))

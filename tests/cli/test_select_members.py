@@ -45,27 +45,41 @@ def test_folders_options_and_defaults(called):
     )
     assert called.chosen == (
         (["a", "b", "c"], "data"),
-        {"objective": "both", "size": None, "folds": 5, "seed": 0},
+        {"weights": None, "objective": "both", "size": None, "folds": 5, "seed": 0},
     )
     assert called.written == ("out", "a selection")
     assert called.made == (called.settings, "out")
 
 
-def test_no_bundle_is_made_of_members_from_elsewhere(called):
-    called.settings = {"members": [{"name": "theirs", "bundle": None, "weights": None}]}
+def test_it_says_why_no_bundle_is_made(called, monkeypatch):
+    def refuse(settings, output):
+        raise HandsegInputError("theirs", "is an ensemble itself", "name its members instead")
+
+    monkeypatch.setattr(ensemble, "write_ensemble_bundle", refuse)
     text = job("--predictions", "a", "--labels", "data", "--output", "out").start()
-    assert "theirs lack a bundle or one file of weights" in text
-    assert called.made is None
+    assert text == ("a selection in out\nNo bundle is made: theirs: is an ensemble itself; name its members instead.")
+    assert called.written == ("out", "a selection")
+
+
+def test_weights_that_shall_take_part(called):
+    job("--predictions", "a", "b", "--weights", "1.pt, 2.pt", "--labels", "data", "--output", "out").start()
+    assert called.chosen[0][0] == ["a", "b"]
+    assert called.chosen[1]["weights"] == ["1.pt", "2.pt"]
 
 
 def test_numbers(called):
     words = ("--predictions=a", "b", "--labels=data", "--output=out", "--objective=small")
     job(*words, "--size=2", "--folds=3", "--seed=4").start()
-    assert called.chosen[1] == {"objective": "small", "size": 2, "folds": 3, "seed": 4}
+    assert called.chosen[1] == {"weights": None, "objective": "small", "size": 2, "folds": 3, "seed": 4}
 
 
 @pytest.mark.parametrize(
-    ("word", "problem"), [("--size=two", "--size: 'two' is not a whole number"), ("--objective", "--objective: has no")]
+    ("word", "problem"),
+    [
+        ("--size=two", "--size: 'two' is not a whole number"),
+        ("--objective", "--objective: has no"),
+        ("--weights", "--weights: has no"),
+    ],
 )
 def test_values_that_cannot_be_used(word, problem):
     with pytest.raises(HandsegInputError, match=f"^{problem}"):

@@ -21,11 +21,18 @@ MemberDescription = dict[str, Any]
 def toy_member(tmp_path: Path) -> Callable[..., MemberDescription]:
     """A function that writes a bundle whose logits are `slope * image + bias`, and describes it as a member."""
 
-    def make(name: str, slope: float = 1.0, bias: float = 0.0, image_size: int = 32, **rest: Any) -> MemberDescription:
+    def make(
+        name: str,
+        slope: float = 1.0,
+        bias: float = 0.0,
+        image_size: int = 32,
+        channels: int = NUM_BONES,
+        **rest: Any,
+    ) -> MemberDescription:
         folder = tmp_path / f"bundle-{name}"
         (folder / "configs").mkdir(parents=True)
-        channels = {str(channel): bone for channel, bone in enumerate(BONE_NAMES)}
-        metadata = {"name": name, "network_data_format": {"outputs": {"pred": {"channel_def": channels}}}}
+        bones = {str(channel): bone for channel, bone in enumerate(BONE_NAMES)}
+        metadata = {"name": name, "network_data_format": {"outputs": {"pred": {"channel_def": bones}}}}
         (folder / "configs" / "metadata.json").write_text(json.dumps(metadata))
         config = {
             "bundle_root": str(folder),
@@ -37,7 +44,7 @@ def toy_member(tmp_path: Path) -> Callable[..., MemberDescription]:
             "network_def": {
                 "_target_": "torch.nn.Conv2d",
                 "in_channels": 1,
-                "out_channels": NUM_BONES,
+                "out_channels": channels,
                 "kernel_size": 1,
             },
             "inferer": {
@@ -49,7 +56,7 @@ def toy_member(tmp_path: Path) -> Callable[..., MemberDescription]:
             },
         }
         (folder / "configs" / "inference.json").write_text(json.dumps(config))
-        network = nn.Conv2d(1, NUM_BONES, 1)
+        network = nn.Conv2d(1, channels, 1)
         nn.init.constant_(network.weight, slope)
         nn.init.constant_(network.bias, bias)
         save_weights(network, folder / "model.pt", settings={"image_size": image_size})

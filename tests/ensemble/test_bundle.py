@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.ensemble import EnsembleNetwork, load_ensemble, write_ensemble_bundle
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.inference import load_predictor
-from handseg_bundle_common.weights import find_bundle
+from handseg_bundle_common.weights import find_bundle, save_weights
 
 
 @pytest.fixture
@@ -60,6 +61,31 @@ def test_its_configurations_use_its_own_weights_from_any_folder(selection, tmp_p
     for name in ("inference.json", "evaluate.json"):
         parser = ConfigParser(json.loads((folder / "configs" / name).read_text()))
         assert parser.get_parsed_content("weights") == str(folder / "models" / "model.pt")
+
+
+def test_an_ensemble_as_a_member_is_refused_and_nothing_is_written(selection, tmp_path):
+    """It could not run: predictions of an ensemble compete with those of its members, but are none of them."""
+    inner = write_ensemble_bundle(selection, tmp_path / "inner")
+    selection["members"][1] |= {"bundle": str(inner), "weights": str(inner / "models" / "model.pt")}
+    with pytest.raises(HandsegInputError, match=r"^b: is an ensemble itself; name its members instead"):
+        write_ensemble_bundle(selection, tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize("key", ["bundle", "weights"])
+def test_a_member_of_unknown_origin_is_refused(selection, tmp_path, key):
+    selection["members"][1][key] = None
+    with pytest.raises(HandsegInputError, match=r"^b: the bundle, or a single file of weights, is not known; .*--weig"):
+        write_ensemble_bundle(selection, tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
+def test_weights_of_another_network_are_refused(selection, tmp_path):
+    path = Path(selection["members"][1]["bundle"], "model.pt")
+    save_weights(torch.nn.Conv2d(1, NUM_BONES, 3), path)
+    with pytest.raises(HandsegInputError, match=rf"^{path}: has 1 tensor of another shape"):
+        write_ensemble_bundle(selection, tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
 
 
 def test_an_unknown_weight_is_refused_and_nothing_is_written(selection, tmp_path):

@@ -124,6 +124,20 @@ def test_another_number_of_channels_is_refused(toy_member):
         build(description).load()
 
 
+@pytest.mark.parametrize(
+    ("channels", "answer"), [(30, "30 channels"), (28, "28 channels"), (3, "3 channels"), (1, "1 channel")]
+)
+def test_an_answer_of_another_number_of_channels_is_refused(toy_member, image, channels, answer):
+    """Metadata and weights may name the bones, and the network still be another one."""
+    member = build(toy_member("a", channels=channels))
+    member.load()
+    message = rf"^a: answers with {answer} instead of 29, one a bone; leave it out, or use a bundle of handseg\.$"
+    with pytest.raises(HandsegInputError, match=message):
+        member(image, canvas_size=32)
+    with pytest.raises(HandsegInputError, match=message):
+        member.magnified(image, canvas_size=32, magnification=1.5)
+
+
 def test_missing_weights_are_refused(toy_member):
     description = toy_member("a")
     (bundle_of(description) / "model.pt").unlink()

@@ -234,6 +234,13 @@ def test_the_second_pass_sees_the_crop_enlarged(toy_member, member_size, magnifi
     assert abs(columns[-1].item() + 1 - 22 * scale) <= 1
 
 
+@pytest.mark.parametrize("channels", [30, 28, 3])
+def test_a_member_of_another_number_of_channels_is_named(members, toy_member, image, channels):
+    network = ensemble([*members, toy_member("strange", channels=channels)])
+    with pytest.raises(HandsegInputError, match=f"^strange: answers with {channels} channels instead of 29"):
+        network(image)
+
+
 def test_those_left_out_do_not_count_for_the_majority(members, lines, image):
     more = [members[0] | {"name": f"absent{n}", "weights": "absent.pt"} for n in range(2)]
     network = EnsembleNetwork([*members, *more], 32, combine="votes", votes={"Pisiform": 1})

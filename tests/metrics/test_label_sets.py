@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -54,6 +55,16 @@ def test_every_form_of_masks_gives_the_same_counts(convert) -> None:
     expected = as_dictionary(label_sets(prediction, reference))
     assert as_dictionary(label_sets(convert(prediction), convert(reference))) == expected
     assert as_dictionary(label_sets(convert(prediction), reference)) == expected
+
+
+def test_bool_masks_are_not_copied() -> None:
+    masks = np.zeros((NUM_BONES, 256, 256), bool)
+    label_sets(masks, masks)
+    tracemalloc.start()
+    label_sets(masks, masks)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < masks.nbytes
 
 
 def test_what_is_not_a_pair_of_masks_is_refused() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,6 +21,7 @@ from handseg_bundle_common.files import read_json
 from handseg_bundle_common.formats.probabilities import MAX_LEVEL, probabilities_path, read_probabilities
 from handseg_bundle_common.formats.radiograph import read_size
 from handseg_bundle_common.formats.rle import decode_rle, read_submission
+from handseg_bundle_common.weights import find_bundle
 
 Levels = NDArray[np.uint8]
 
@@ -40,7 +41,7 @@ class ModelPredictions:
         image_names: its images, as they are named in `predictions.csv`.
         has_probabilities: whether there are probabilities of every image.
         bundle: bundle that made them, if the folder tells.
-        weights: file of weights that made them, if the folder tells.
+        weights: file of weights that made them, if the folder tells, or that shall take part in their place.
         windows: size and windows with which they were made, if the folder tells.
     """
 
@@ -73,11 +74,19 @@ class Case:
         return self.item["patient"]
 
 
-def read_models(folders: Sequence[str | PathLike[str]]) -> list[ModelPredictions]:
+def read_models(
+    folders: Sequence[str | PathLike[str]], weights: Sequence[str | PathLike[str]] | None = None
+) -> list[ModelPredictions]:
     """Look into the results folders of several models.
 
+    Args:
+        folders: the folders.
+        weights: files of weights that shall take part in the ensemble, one a folder in their order, such as those
+            trained on all data; None takes what each folder tells.
+
     Raises:
-        HandsegInputError: there are fewer than two, one has no submission, or two have one name.
+        HandsegInputError: there are fewer than two, one has no submission, or two have one name; or with `weights`,
+            these are more or fewer, one is not there, or a folder does not tell a bundle that can be found.
     """
     if len(folders) < 2:
         raise HandsegInputError("predictions", "fewer than two models to choose from", "name two folders or more")
@@ -87,7 +96,7 @@ def read_models(folders: Sequence[str | PathLike[str]]) -> list[ModelPredictions
         first = by_name.setdefault(model.name, model)
         if first is not model:
             raise HandsegInputError(model.folder, f"has the same name as {first.folder}", "rename one of them")
-    return models
+    return models if weights is None else _with_weights(models, [Path(path).expanduser() for path in weights])
 
 
 def common_combination(models: Sequence[ModelPredictions]) -> Combine:
@@ -177,6 +186,7 @@ def _read_model(folder: Path) -> ModelPredictions:
     if not image_names:
         raise HandsegInputError(folder / _SUBMISSION, "holds no image", _SAME_IMAGES)
     origin = _read_origin(folder)
+    settings = origin.get("settings", {}) | origin
     return ModelPredictions(
         name=folder.resolve().name,
         folder=folder,
@@ -184,8 +194,23 @@ def _read_model(folder: Path) -> ModelPredictions:
         has_probabilities=all(probabilities_path(folder, name).is_file() for name in image_names),
         bundle=origin.get("bundle"),
         weights=origin.get("weights") if (folder / _ORIGINS[0]).exists() else None,
-        windows={name: origin[name] for name in WINDOW_IDS if name in origin} or None,
+        windows={name: settings[name] for name in WINDOW_IDS if name in settings} or None,
     )
+
+
+def _with_weights(models: Sequence[ModelPredictions], files: Sequence[Path]) -> list[ModelPredictions]:
+    """Return the models with other weights, absolute, of bundles that are there."""
+    if len(files) != len(models):
+        problem = f"{len(files)} for {len(models)} models"
+        raise HandsegInputError("weights", problem, "name one file for each folder of predictions, in their order")
+    for model, file in zip(models, files, strict=True):
+        if not file.is_file():
+            raise HandsegInputError(file, "is not there or not a file", f"name the weights of {model.name}")
+        if model.bundle is None:
+            remedy = "predict with handseg predict or cross-validate"
+            raise HandsegInputError(model.folder, "does not tell which bundle its weights belong to", remedy)
+        find_bundle(model.bundle)
+    return [replace(model, weights=str(file.absolute())) for model, file in zip(models, files, strict=True)]
 
 
 def _read_origin(folder: Path) -> dict[str, Any]:

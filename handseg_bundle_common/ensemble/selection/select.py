@@ -108,6 +108,7 @@ def select_members(
     predictions: Sequence[str | PathLike[str]],
     labels: str | PathLike[str],
     *,
+    weights: Sequence[str | PathLike[str]] | None = None,
     objective: str = Objective.BOTH,
     size: int | None = None,
     folds: int = 5,
@@ -121,6 +122,8 @@ def select_members(
     Args:
         predictions: results folders of `handseg predict` or `handseg cross-validate`, one a model.
         labels: data set with the polygons of the images.
+        weights: files of weights that shall take part in the ensemble, one a folder of predictions, such as those
+            trained on all data after a cross-validation; None takes those that made the predictions.
         objective: "mean" Dice of all bones, of the "small" ones, or the mean of "both".
         size: number of members; None stops when another one would gain nothing.
         folds: parts of the patients for the test whether weights, thresholds and calibration help.
@@ -130,7 +133,7 @@ def select_members(
         HandsegInputError: a prediction, the labels or an option cannot be used.
     """
     goal = _checked_objective(objective)
-    models = read_models(predictions)
+    models = read_models(predictions, weights)
     if size is not None and not 1 <= size <= len(models):
         raise HandsegInputError("size", f"{size} of {len(models)} models is not possible", f"choose 1 to {len(models)}")
     combine = common_combination(models)
@@ -140,10 +143,10 @@ def select_members(
         evidence = Evidence(cases, LevelReader(models, combine), Path(folder), seed)
         alone = evidence.scores(Fusions.means([[place] for place in range(len(models))], len(models)))
         steps = select_greedily(evidence, combine=combine, objective=goal, size=size, seed=seed)
-        weights = tune_weights(evidence, steps[-1].members, fold_of, objective=goal, seed=seed)
+        bone_weights = tune_weights(evidence, steps[-1].members, fold_of, objective=goal, seed=seed)
         is_soft = combine is Combine.PROBABILITIES
-        thresholds = tune_thresholds(evidence, weights, fold_of, objective=goal, seed=seed) if is_soft else None
-        calibration = calibrate(evidence, weights, fold_of, seed=seed) if is_soft else None
+        thresholds = tune_thresholds(evidence, bone_weights, fold_of, objective=goal, seed=seed) if is_soft else None
+        calibration = calibrate(evidence, bone_weights, fold_of, seed=seed) if is_soft else None
         return Selection(
             models=models,
             combine=combine,
@@ -154,10 +157,10 @@ def select_members(
             bone_dice=alone.dice.mean(axis=0),
             agreement=evidence.agreement(),
             steps=steps,
-            weights=weights,
+            weights=bone_weights,
             thresholds=thresholds,
             calibration=calibration,
-            final_dice=_final_dice(evidence, weights, thresholds),
+            final_dice=_final_dice(evidence, bone_weights, thresholds),
         )
 
 

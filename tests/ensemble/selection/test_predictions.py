@@ -79,14 +79,59 @@ def test_what_made_the_predictions(world):
     known = world.predict("known", flat(world.truth), origin=origin)
     unknown = world.predict("unknown", flat(world.truth))
     crossed = world.predict("crossed", flat(world.truth))
-    (crossed / "cross_validation.json").write_text(json.dumps({"bundle": "effisegnet", "weights": "model.pt"}))
+    record = {"bundle": "effisegnet", "weights": "model.pt", "settings": {"flip": True, "max_epochs": 30}}
+    (crossed / "cross_validation.json").write_text(json.dumps(record))
     models = read_models([known, unknown, crossed])
     assert [(model.name, model.bundle, model.weights) for model in models] == [
         ("known", "segformer", "models/best.pt"),
         ("unknown", None, None),
         ("crossed", "effisegnet", None),  # one model a fold: there are no weights to name
     ]
-    assert [model.windows for model in models] == [{"image_size": 512}, None, None]
+    assert [model.windows for model in models] == [{"image_size": 512}, None, {"flip": True}]
+
+
+@pytest.fixture
+def crossed(world) -> list[Path]:
+    """Results of two cross-validations, one of which has forgotten its bundle."""
+    folders = [world.predict(name, flat(world.truth)) for name in ("a", "b")]
+    for folder, record in zip(folders, ({"bundle": "segformer"}, {}), strict=True):
+        (folder / "cross_validation.json").write_text(json.dumps(record))
+    return folders
+
+
+def test_weights_trained_on_all_data_take_part(world, crossed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("first.pt", "second.pt"):
+        Path(name).touch()
+    known = world.predict("known", flat(world.truth), origin={"bundle": "effisegnet", "weights": "old.pt"})
+    models = read_models([known, crossed[0]], ["first.pt", tmp_path / "second.pt"])
+    assert [(model.bundle, model.weights) for model in models] == [
+        ("effisegnet", str(tmp_path / "first.pt")),
+        ("segformer", str(tmp_path / "second.pt")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("weights", "problem"),
+    [
+        (["a.pt"], "weights: 1 for 2 models; name one file for each folder"),
+        (["a.pt"] * 3, "weights: 3 for 2 models"),
+        (["a.pt", "gone.pt"], "gone.pt: is not there or not a file; name the weights of b"),
+        (["a.pt", "a.pt"], ".*/b: does not tell which bundle its weights belong to"),
+    ],
+)
+def test_weights_that_cannot_take_part(crossed, tmp_path, monkeypatch, weights, problem):
+    monkeypatch.chdir(tmp_path)
+    Path("a.pt").touch()
+    with pytest.raises(HandsegInputError, match=f"^{problem}"):
+        read_models(crossed, weights)
+
+
+def test_weights_of_a_bundle_that_is_gone(world, crossed, tmp_path):
+    (tmp_path / "a.pt").touch()
+    folder = world.predict("c", flat(world.truth), origin={"bundle": "gone"})
+    with pytest.raises(HandsegInputError, match=r"^gone: is no bundle"):
+        read_models([crossed[0], folder], [tmp_path / "a.pt"] * 2)
 
 
 def test_a_file_about_the_model_that_is_no_object(world):

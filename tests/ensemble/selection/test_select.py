@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL, NUM_BONES, SMALL_BONES
+from handseg_bundle_common.ensemble.bundle import write_ensemble_bundle
 from handseg_bundle_common.ensemble.members import MemberSettings
 from handseg_bundle_common.ensemble.selection import (
     ensemble_settings,
@@ -18,6 +20,7 @@ from handseg_bundle_common.ensemble.selection import (
     write_selection,
 )
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.inference import load_predictor
 
 SMALL = [CHANNEL[name] for name in SMALL_BONES]
 LARGE = [k for k in range(NUM_BONES) if k not in SMALL]
@@ -131,6 +134,25 @@ def test_models_without_probabilities_vote(world, noisy):
     assert list(selection.tuned) == ["weights"]
     assert set(settings["thresholds"].values()) == {0.5}
     assert settings["calibration"]["Pisiform"] == [1, 0]
+
+
+def test_an_ensemble_from_cross_validations_and_weights_trained_on_all_data(world, noisy, toy_member, tmp_path):
+    members = [toy_member(name) for name in ("large", "small")]
+    predictions = {"large": noisy(world.truth, 0, SMALL, 0.15), "small": noisy(world.truth, 1, LARGE, 0.15)}
+    folders = [world.predict(f"crossed/{name}", values) for name, values in predictions.items()]
+    for folder, member in zip(folders, members, strict=True):
+        (folder / "cross_validation.json").write_text(json.dumps({"bundle": member["bundle"], "weights": "model.pt"}))
+    weights = [Path(member["bundle"], "model.pt") for member in members]
+    selection = select_members(folders, world.data, folds=2, weights=weights)
+    bundle = write_ensemble_bundle(ensemble_settings(selection), tmp_path / "mine")
+    network = load_predictor(str(bundle), device="cpu").network
+    assert {m.settings.name: m.settings.weights_file for m in network.members} == dict(
+        zip(("large", "small"), weights, strict=True)
+    )
+    chosen = list(selection.members)
+    np.testing.assert_allclose(network.fusion.weights, selection.weights.values()[chosen], atol=1e-6)
+    np.testing.assert_allclose(network.fusion.thresholds, selection.thresholds.values(), atol=1e-6)
+    np.testing.assert_allclose(network.fusion.calibration.T, selection.calibration.values(), atol=1e-5)
 
 
 def test_results_are_the_same_every_time(world, folders, selection):
