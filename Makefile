@@ -1,5 +1,6 @@
 # make demo   from nothing to twenty-nine segmented bones in a few minutes
 # make test   style, types and tests
+# make benchmark   accuracy, speed and robustness of every bundle that has weights: docs/benchmark.md and README.md
 # Each makes its own virtual environment, .venv, when there is none.
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ DEMO := --data_dir demo/data --folds demo/folds.json --ckpt_dir demo/models \
 	--tracking_uri sqlite:///demo/mlflow.db --image_size 192 --max_epochs 12 --val_interval 6 --batch_size 2 \
 	--learning_rate 0.004 --augmentation_strength 0.2 --num_workers 1
 
-.PHONY: demo test sample clean
+.PHONY: demo test benchmark sample clean
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "handseg needs Python 3.11 to 3.13; name one with make PYTHON=python3.11")'
@@ -42,6 +43,9 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS)
+
+benchmark: $(READY)
+	$(BIN)/python benchmarks/accuracy --publish
 
 sample: $(READY)
 	rm -rf data/sample

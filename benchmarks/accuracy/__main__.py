@@ -1,0 +1,5 @@
+"""`python benchmarks/accuracy`: see `run`."""
+
+from run import main
+
+main()
