@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from handseg_bundle_common.ensemble.agreement import disagreement_map, member_agreement
     from handseg_bundle_common.ensemble.bundle import write_ensemble_bundle
     from handseg_bundle_common.ensemble.carpal import CarpalStage
+    from handseg_bundle_common.ensemble.case import case_flags
     from handseg_bundle_common.ensemble.confidence import (
         BoneConfidence,
         CaseConfidence,
@@ -40,6 +41,7 @@ __all__ = [
     "Role",
     "Selection",
     "case_confidence",
+    "case_flags",
     "disagreement_map",
     "ensemble_settings",
     "load_ensemble",
@@ -69,6 +71,7 @@ _MODULES = {
     "Role": "members",
     "Selection": "selection",
     "case_confidence": "confidence",
+    "case_flags": "case",
     "disagreement_map": "agreement",
     "ensemble_settings": "selection",
     "load_ensemble": "network",

@@ -6,30 +6,23 @@ import csv
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONE_NAMES, BONES, CHANNEL
 from handseg_bundle_common.datasets.check_areas import size_faults
 from handseg_bundle_common.ensemble.agreement import member_agreement
-from handseg_bundle_common.files import open_csv, write_csv
+from handseg_bundle_common.ensemble.shapes import BoneShape, bone_shapes, usual_ratios
+from handseg_bundle_common.files import write_csv
 from handseg_bundle_common.masks import Packed
-from handseg_bundle_common.metrics.crops import BoneCrop, bone_crops
 
 COLUMNS = ("image_name", "bone", "confidence", "agreement", "area_px", "components", "reasons")
 # Two readers of small carpals agree better than this, so members that do not are worth a look.
 LEAST_AGREEMENT = 0.8
 
-Values = NDArray[np.float64]
-
-# Mean areas of the bones in real radiographs.
-_REFERENCE = Path(__file__).parents[1] / "simulation" / "reference" / "bones.csv"
 # Of 12180 bones of 420 simulated hands all have 0.51 to 1.60 times the area that the table and their hand's size tell.
 _MAX_RATIO = 2.0
 # The size of a hand cannot be told by fewer bones.
@@ -66,7 +59,8 @@ class CaseConfidence:
 
     Attributes:
         bones: every bone in channel order.
-        flags: what to look at, one sentence a bone with its anatomical name, for an overlay or a report.
+        flags: what to look at, one sentence a bone with its anatomical name, for an overlay or a report; none if all
+            masks are empty, which is a matter of `case_flags`.
     """
 
     bones: tuple[BoneConfidence, ...]
@@ -97,19 +91,20 @@ def case_confidence(
         ValueError: the sizes of the votes differ.
     """
     agreements = member_agreement(votes).tolist()
-    shapes = [_Shape.of(crop, packed.shape) for crop in bone_crops(packed, packed)]
+    shapes = bone_shapes(packed)
     doubts = _area_doubts(shapes)
     bones = []
     for name, shape, agreed, doubt in zip(BONE_NAMES, shapes, agreements, doubts, strict=True):
         reasons = [f"members disagree (Dice {agreed:.2f})"] * (agreed < least_agreement)
-        reasons += [f"{_numeral(shape.components)} components"] * (shape.components > 1)
+        components = _components(shape)
+        reasons += [f"{_numeral(components)} components"] * (components > 1)
         reasons += doubt
         if not shape.area:
             reasons.insert(0, "missing")
         trust = (1.0 if np.isnan(agreed) else agreed) * shape.largest_share * (0.5 if doubt else 1.0)
-        bones.append(BoneConfidence(name, trust, agreed, shape.area, shape.components, tuple(reasons)))
+        bones.append(BoneConfidence(name, trust, agreed, shape.area, components, tuple(reasons)))
     flags = [f"{BONES[CHANNEL[b.bone]].anatomical_name}: {', '.join(b.reasons)}" for b in bones if b.reasons]
-    return CaseConfidence(tuple(bones), tuple(flags) if packed.any() else ("no hand found",))
+    return CaseConfidence(tuple(bones), tuple(flags) if packed.any() else ())
 
 
 class ConfidenceTable:
@@ -148,34 +143,17 @@ class ConfidenceTable:
             self._rows.writerow((image_name, bone.bone, f"{bone.confidence:.4f}", agreed, *shape))
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """What the mask of one bone looks like; `is_cut` tells whether it reaches the border of the picture."""
-
-    area: int
-    components: int
-    largest_share: float
-    is_cut: bool
-
-    @classmethod
-    def of(cls, crop: BoneCrop, size: tuple[int, ...]) -> _Shape:
-        """Measure a crop with a margin of one pixel in a picture of that size."""
-        _, _, statistics, _ = cv2.connectedComponentsWithStats(crop.prediction, connectivity=8)
-        parts = statistics[1:, cv2.CC_STAT_AREA]
-        if not parts.size:
-            return cls(0, 0, 0.0, False)
-        area = int(parts.sum())
-        outer = zip(crop.offset, crop.prediction.shape, size, strict=True)
-        is_cut = any(start < 0 or start + length > end for start, length, end in outer)
-        return cls(area, int((parts >= _SPECK * area).sum()), float(parts.max() / area), is_cut)
+def _components(shape: BoneShape) -> int:
+    """Return the number of parts without specks."""
+    return sum(part >= _SPECK * shape.area for part in shape.areas)
 
 
-def _area_doubts(shapes: Sequence[_Shape]) -> list[list[str]]:
+def _area_doubts(shapes: Sequence[BoneShape]) -> list[list[str]]:
     """Return for every bone what is wrong with its area, if anything."""
     doubts: list[list[str]] = [[] for _ in BONES]
     areas = np.array([shape.area for shape in shapes], np.float64)
     is_cut = np.array([shape.is_cut for shape in shapes])
-    ratios = areas / _usual_areas()
+    ratios = usual_ratios(shapes)
     is_whole = (areas > 0) & ~is_cut
     if is_whole.sum() >= _FEWEST_BONES:
         ratios /= np.median(ratios[is_whole])
@@ -186,14 +164,6 @@ def _area_doubts(shapes: Sequence[_Shape]) -> list[list[str]]:
         if fault.bone:
             doubts[CHANNEL[fault.bone]].append(fault.message)
     return doubts
-
-
-@cache
-def _usual_areas() -> Values:
-    """Return the mean areas of the bones in px² of a picture of 2048 px (29,)."""
-    with open_csv(_REFERENCE) as file:
-        areas = {row["bone"]: float(row["area_px_mean"]) for row in csv.DictReader(file)}
-    return np.array([areas[name] for name in BONE_NAMES])
 
 
 def _numeral(number: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from os import PathLike
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from handseg_bundle_common import __version__
 from handseg_bundle_common.drawing import heat_overlay, overlay, overlay_name, save_png
 from handseg_bundle_common.ensemble.agreement import disagreement_map
+from handseg_bundle_common.ensemble.case import case_flags
 from handseg_bundle_common.ensemble.confidence import ConfidenceTable, case_confidence
 from handseg_bundle_common.files import make_folder, write_atomically, write_csv
 from handseg_bundle_common.formats.probabilities import PROBABILITIES
@@ -29,6 +31,8 @@ from handseg_bundle_common.transforms import ScaleRadiographd
 OVERLAYS, SUBMISSION, IMAGES = "overlays", "predictions.csv", "images.csv"
 CONFIDENCE, DISAGREEMENT, ORIGIN = "confidence.csv", "disagreement", "prediction.json"
 
+logger = logging.getLogger(__name__)
+
 _stretch = ScaleRadiographd("image")
 
 
@@ -37,8 +41,9 @@ class ResultsFolder:
 
     A context manager: the tables appear when the block ends, and not at all after an exception. They are
     `predictions.csv`, the competition's submission; `images.csv`, size and side of every image and what is wrong with
-    it; `confidence.csv`, how far each bone can be trusted, and why not. Of an ensemble, `disagreement/<image>.png`
-    shows where its members part.
+    it, first as a whole, then bone by bone; `confidence.csv`, how far each bone can be trusted, and why not. Of an
+    ensemble, `disagreement/<image>.png` shows where its members part. A warning at the end tells how many images are
+    wrong as a whole.
 
     Args:
         output: the folder.
@@ -56,6 +61,8 @@ class ResultsFolder:
         self._stack = ExitStack()
         self._confidence = ConfidenceTable(self.output / CONFIDENCE)
         self._images: Any = None
+        self._count = 0
+        self._flagged: list[str] = []
 
     def __enter__(self) -> ResultsFolder:
         make_folder(self.overlays)
@@ -70,6 +77,10 @@ class ResultsFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+        if error is None and self._flagged:
+            number, first = len(self._flagged), self._flagged[0]
+            table = self.output / IMAGES
+            logger.warning("%d of %d images are flagged as a whole (%s), first %s", number, self._count, table, first)
         if error is None and self._origin is not None:
             with write_atomically(self.output / ORIGIN) as temporary:
                 text = json.dumps({"handseg": __version__, **self._origin}, indent=1)
@@ -97,14 +108,19 @@ class ResultsFolder:
             votes: packed masks of an ensemble's members, at any one size.
         """
         packed = masks if masks.ndim == 2 else pack_masks(np.asarray(masks, bool))
+        image = read_radiograph(radiograph)
         self._submission.write(name, packed)
         confidence = case_confidence(packed, votes)
         self._confidence.write(name, confidence)
+        of_case = case_flags(packed, image)
+        self._count += 1
+        self._flagged += [f"{name}: {flag}" for flag in of_case[:1]]
+        flags = (*of_case, *confidence.flags)
         laterality = find_laterality(name, packed)
-        flags = "; ".join(confidence.flags)
-        self._images.writerow((name, *packed.shape, laterality.side or "", laterality.source or "", flags))
-        image = _stretch({"image": read_radiograph(radiograph)})["image"]
-        save_png(self.overlays / overlay_name(name), overlay(image, packed, notes=confidence.flags))
+        side = laterality.side or "", laterality.source or ""
+        self._images.writerow((name, *packed.shape, *side, "; ".join(flags)))
+        image = _stretch({"image": image})["image"]
+        save_png(self.overlays / overlay_name(name), overlay(image, packed, notes=flags))
         if len(votes) > 1:
             picture = heat_overlay(image, disagreement_map(votes))
             save_png(self.output / DISAGREEMENT / overlay_name(name), picture)

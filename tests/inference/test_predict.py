@@ -15,12 +15,14 @@ from PIL import Image
 from handseg_bundle_common import __version__
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.drawing import overlay
+from handseg_bundle_common.ensemble.case import BLANK, case_flags
 from handseg_bundle_common.ensemble.confidence import case_confidence
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.formats.boostcamp import rasterise_packed, read_annotations
 from handseg_bundle_common.formats.probabilities import probabilities_path, read_probabilities
-from handseg_bundle_common.formats.radiograph import write_radiograph
+from handseg_bundle_common.formats.radiograph import read_radiograph, write_radiograph
 from handseg_bundle_common.formats.rle import decode_rle, read_submission
-from handseg_bundle_common.inference import load_predictor, predict
+from handseg_bundle_common.inference import ResultsFolder, load_predictor, predict
 from handseg_bundle_common.transforms import ScaleRadiographd
 
 # Channel k is where the radiograph at its working size is brighter than k / 29.
@@ -79,14 +81,42 @@ def test_every_bone_has_a_confidence_and_what_is_wrong_stands_on_the_overlay(
     with (tmp_path / "out" / "confidence.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["bone"] for row in rows] == list(BONE_NAMES)
-    expected = case_confidence(load_predictor(bundle, device="cpu")(images / "001.tif"))
+    masks = load_predictor(bundle, device="cpu")(images / "001.tif")
+    expected = case_confidence(masks)
     assert [float(row["confidence"]) for row in rows] == pytest.approx([b.confidence for b in expected.bones], abs=1e-4)
-    assert expected.flags  # random grey values make no hand
+    of_case = case_flags(masks, read_radiograph(images / "001.tif"))
+    assert of_case and expected.flags  # random grey values make no hand
     with (tmp_path / "out" / "images.csv").open(newline="") as file:
-        assert [row["flags"] for row in csv.DictReader(file)] == ["; ".join(expected.flags)]
+        assert [row["flags"] for row in csv.DictReader(file)] == ["; ".join((*of_case, *expected.flags))]
     with Image.open(tmp_path / "out" / "overlays" / "001.tif.png") as picture:
         plain = overlay(np.zeros((120, 88)), np.zeros((120, 88), np.uint32))
         assert picture.height > len(plain)
+
+
+def test_images_that_are_wrong_as_a_whole_are_counted_in_a_warning(
+    bundle: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "images"
+    write_radiograph(folder / "blank.png", np.full(SIZE, 0.3, np.float32))
+    write_radiograph(folder / "noise.png", np.random.default_rng(0).random(SIZE).astype(np.float32))
+    predict([folder], bundle, tmp_path / "out", device="cpu")
+    table = tmp_path / "out" / "images.csv"
+    assert caplog.messages == [f"2 of 2 images are flagged as a whole ({table}), first blank.png: {BLANK}"]
+    with (tmp_path / "out" / "images.csv").open(newline="") as file:
+        rows = {row["image_name"]: row["flags"] for row in csv.DictReader(file)}
+    assert rows["blank.png"].startswith(BLANK)
+    assert rows["noise.png"].startswith("what was found does not lie like a hand")
+
+
+def test_a_hand_gives_no_warning(sample_data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    label = next(sample_data.glob("outputs_json/*/*_L.json"))
+    packed = rasterise_packed(read_annotations(label), 512, 512)
+    radiograph = sample_data / "DCM" / label.parent.name / f"{label.stem}.png"
+    with ResultsFolder(tmp_path) as results:
+        results.write(radiograph.name, radiograph, packed)
+    assert not caplog.messages
+    with (tmp_path / "images.csv").open(newline="") as file:
+        assert [row["flags"] for row in csv.DictReader(file)] == [""]
 
 
 def test_what_has_made_the_predictions_is_written_down(bundle: str, images: Path, tmp_path: Path) -> None:
