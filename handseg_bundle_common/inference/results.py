@@ -78,7 +78,8 @@ class ResultsFolder:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
         if error is None and self._flagged:
-            number, first = len(self._flagged), self._flagged[0]
+            # A log is text, which bytes of a file's name that are no characters are not.
+            number, first = len(self._flagged), self._flagged[0].encode(errors="backslashreplace").decode()
             table = self.output / IMAGES
             logger.warning("%d of %d images are flagged as a whole (%s), first %s", number, self._count, table, first)
         if error is None and self._origin is not None:

@@ -146,13 +146,16 @@ def test_images_are_listed_with_size_and_side(bundle: str, images: Path, tmp_pat
     assert (rows["001.tif"]["side"], rows["001.tif"]["side_from"]) == ("", "")
 
 
-def test_file_names_that_are_not_unicode_keep_their_bytes(bundle: str, tmp_path: Path) -> None:
+def test_file_names_that_are_not_unicode_keep_their_bytes(
+    bundle: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     name = os.fsdecode(b"h\xff_R.png")
     write_radiograph(tmp_path / "images" / name, np.random.default_rng(4).random(SIZE).astype(np.float32))
     predict([tmp_path / "images"], bundle, tmp_path / "out", device="cpu")
     assert set(read_submission(tmp_path / "out" / "predictions.csv")) == {name}
     assert (tmp_path / "out" / "images.csv").read_bytes().splitlines()[1].startswith(b"h\xff_R.png,60,44,R,file_name,")
     assert (tmp_path / "out" / "overlays" / name).is_file()
+    assert r"first h\udcff_R.png: " in caplog.text
 
 
 def test_masks_and_pictures_have_the_native_size(bundle: str, images: Path, tmp_path: Path) -> None:
