@@ -20,11 +20,11 @@ from handseg_bundle_common.simulation.presets import preset as settings_of
 from handseg_bundle_common.simulation.sampler import hand_of, patient_name
 from handseg_bundle_common.simulation.settings import SIMULATOR_VERSION
 
-# As many hands as a set can number before the names of its patients grow beyond reading.
+# More hands than any training sees.
 ENDLESS = 2**24
 
 _HAND = "hand"
-# Twice the resolution of 8 bits in the darkest quarter, which tone curves stretch, takes 16 bits.
+# Steps of 8 bits would show where a tone curve is steep.
 _LEVELS = 65535
 
 
