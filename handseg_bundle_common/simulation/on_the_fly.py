@@ -33,7 +33,7 @@ def simulated_items(count: int, presets: Sequence[str], seed: int, *, numbered: 
 
     Args:
         count: number of items, which is that of the windows in an epoch.
-        presets: names of the settings that the items take in turn.
+        presets: names of the settings that pairs of items take in turn, so that each has hands of both sides.
         seed: names the set of patients; sets of different seeds share none.
         numbered: item k is hand k of the set, for validation; otherwise a hand is drawn whenever the item is asked for.
 
@@ -46,7 +46,7 @@ def simulated_items(count: int, presets: Sequence[str], seed: int, *, numbered: 
         settings_of(name)
     items: list[dict[str, Any]] = []
     for number in range(count):
-        preset = presets[number % len(presets)]
+        preset = presets[number // 2 % len(presets)]
         hand = {"preset": preset, "seed": seed, "number": number if numbered else None}
         patient = patient_name(number, seed) if numbered else f"{preset}-{number}"
         items.append({_HAND: hand, "patient": patient, "image_name": f"{patient}_{hand_of(seed, number)[1]}.png"})

@@ -13,10 +13,10 @@ SIZE = 96
 
 
 def test_a_numbered_item_is_that_hand_of_the_set():
-    items = simulated_items(3, ["dataset", "wild"], 5, numbered=True)
+    items = simulated_items(4, ["dataset", "wild"], 5, numbered=True)
     for number, item in enumerate(items):
         hand = SimulateHandd(size=SIZE)(item)
-        expected = SimulatedHands(3, SIZE, 5, preset=["dataset", "wild"][number % 2])[number]
+        expected = SimulatedHands(4, SIZE, 5, preset=["dataset", "wild"][number // 2])[number]
         assert hand["image_name"] == item["image_name"] == expected["image_name"]
         assert hand["patient"] == item["patient"] == expected["patient"]
         assert np.array_equal(hand["image"], expected["image"])
@@ -30,6 +30,12 @@ def test_other_items_are_new_hands_in_every_epoch_and_the_same_ones_for_the_same
 
     assert names(0, 1) == names(0, 1)
     assert len({*names(0, 1), *names(0, 2), *names(1, 1)}) == 12
+
+
+def test_every_preset_has_hands_of_both_sides():
+    items = simulated_items(8, ["dataset", "wild"], 5, numbered=True)
+    sides = {(item["hand"]["preset"], item["image_name"][-5]) for item in items}
+    assert sides == {("dataset", "L"), ("dataset", "R"), ("wild", "L"), ("wild", "R")}
 
 
 def test_a_pool_bounds_what_is_drawn():
