@@ -33,6 +33,7 @@ FLOORS = {
     "ensemble": 4,
     "inference": 5,
     "tracking": 5,
+    "packaging": 6,
     "cli": 7,
 }
 # On the ground floor, bone names, errors and files carry what stands beside them.

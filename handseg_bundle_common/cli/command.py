@@ -15,7 +15,7 @@ from handseg_bundle_common import __version__
 from handseg_bundle_common.cli.arguments import Job, Result
 from handseg_bundle_common.cli.data import check_data, make_folds, simulate
 from handseg_bundle_common.cli.ensembles import select_members, vote
-from handseg_bundle_common.cli.models import cross_validate, info, predict
+from handseg_bundle_common.cli.models import cross_validate, info, install_weights, predict
 from handseg_bundle_common.errors import EXIT_CODE, HandsegInputError, input_error_message
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -68,6 +68,7 @@ _VERBS = {
     "check-data": check_data,
     "cross-validate": cross_validate,
     "info": info,
+    "install-weights": install_weights,
     "make-folds": make_folds,
     "predict": predict,
     "select-members": select_members,

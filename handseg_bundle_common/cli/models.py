@@ -1,4 +1,4 @@
-"""Verbs about models: predict, cross-validate, info."""
+"""Verbs about models: predict, cross-validate, install-weights, info."""
 
 from __future__ import annotations
 
@@ -108,6 +108,26 @@ def cross_validate(
             probabilities=probabilities,
         )
         return tracking.summary_text(tracking.cross_validate(plan, wanted), output)
+
+    return Job(start)
+
+
+def install_weights(weights: str, *, bundle: str) -> Job:
+    """Make weights a bundle's own, in half precision and with their digest in its metadata.
+
+    Args:
+        weights: file that a training wrote, such as bundles/effisegnet/models/trained/model.pt.
+        bundle: name or folder of the bundle.
+    """
+    check_values(weights=weights, bundle=bundle)
+
+    def start() -> str:
+        from handseg_bundle_common import packaging  # noqa: PLC0415
+
+        done = packaging.install_weights(weights, bundle)
+        return (
+            f"{done.path}: {done.parameters:,} parameters, {done.size:,} bytes, mean Dice {done.dice:.4f} on the sample"
+        )
 
     return Job(start)
 

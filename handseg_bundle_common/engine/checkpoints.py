@@ -13,7 +13,7 @@ from ignite.engine import Engine, Events
 from handseg_bundle_common.datasets.seeded import require_same
 from handseg_bundle_common.engine.distributed import is_main_process, on_main_process
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.weights import load_checkpoint, save_checkpoint, save_weights
+from handseg_bundle_common.weights import free_path, load_checkpoint, save_checkpoint, save_weights
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +35,12 @@ class BestWeights:
 
     Args:
         network: the network that is validated.
-        path: file to write, usually `models/model.pt`.
+        path: file to write, usually `models/trained/model.pt`.
         metric: name of the metric in `evaluator.state.metrics`.
         settings: plain values to store with the weights, such as the image size; `load_weights` compares them.
-        half_precision: store them as float16 (normalisation statistics as float32), to be handed on.
+
+    Raises:
+        HandsegInputError: at `path` lie the weights that came with the bundle.
     """
 
     def __init__(
@@ -47,14 +49,11 @@ class BestWeights:
         path: str,
         metric: str = "mean_dice",
         settings: Mapping[str, Any] | None = None,
-        *,
-        half_precision: bool = False,
     ) -> None:
         self.network = network
-        self.path = Path(path)
+        self.path = free_path(path)
         self.metric = metric
         self.settings = dict(settings or {})
-        self.half_precision = half_precision
         self.best = float("-inf")
 
     def attach(self, evaluator: Engine) -> None:
@@ -67,9 +66,7 @@ class BestWeights:
             self.best = value
             if is_main_process():
                 info: dict[str, Any] = {"epoch": int(evaluator.state.epoch), self.metric: value}
-                save_weights(
-                    self.network, self.path, half_precision=self.half_precision, settings=self.settings, **info
-                )
+                save_weights(self.network, self.path, settings=self.settings, **info)
                 logger.info("best %s so far: %.4f, saved to %s", self.metric, value, self.path)
 
     def state_dict(self) -> dict[str, float]:
@@ -88,7 +85,7 @@ class TrainingCheckpoint:
     interrupted and continued equals an uninterrupted one bit for bit, given a `SeededDataset` and `SeededEpochs`.
 
     Args:
-        path: file to write, usually `models/checkpoint.pt`.
+        path: file to write, usually `models/trained/checkpoint.pt`.
         objects: what to save by name: network, optimizer, lr_scheduler, sampler and so on. The trainer's GradScaler
             and its epoch and iteration counters are added.
         resume: continue from `path` if it exists; otherwise training starts from the beginning.

@@ -2,6 +2,7 @@
 
 from handseg_bundle_common.weights.adoption import adopt_settings
 from handseg_bundle_common.weights.bundles import METADATA, bundle_shelves, find_bundle, known_bundles
+from handseg_bundle_common.weights.declared import DECLARED, declared_digest, free_path
 from handseg_bundle_common.weights.fit import load_weights
 from handseg_bundle_common.weights.sources import required_file, starting_weights
 from handseg_bundle_common.weights.storage import (
@@ -13,10 +14,13 @@ from handseg_bundle_common.weights.storage import (
 )
 
 __all__ = [
+    "DECLARED",
     "METADATA",
     "adopt_settings",
     "bundle_shelves",
+    "declared_digest",
     "find_bundle",
+    "free_path",
     "known_bundles",
     "load_checkpoint",
     "load_state_dict_file",

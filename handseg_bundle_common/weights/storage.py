@@ -23,6 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
+from handseg_bundle_common.weights.declared import declared_digest
 
 PathLike = str | os.PathLike[str]
 
@@ -78,7 +79,9 @@ def save_checkpoint(path: PathLike, state: Mapping[str, Any]) -> None:
     """
     with write_atomically(path) as temporary:
         try:
-            torch.save({**state, "bones": list(BONE_NAMES)}, temporary)
+            # By the name of a file, PyTorch would name its archive: equal weights are to be equal bytes.
+            with temporary.open("wb") as file:
+                torch.save({**state, "bones": list(BONE_NAMES)}, file)
             torch.load(temporary, weights_only=True, map_location="meta", mmap=True)
         except (pickle.PickleError, AttributeError, TypeError) as error:
             problem = f"cannot be saved so that it loads safely again ({_refused(error) or error})"
@@ -118,7 +121,11 @@ def load_state_dict_file(path: PathLike, *, sha256: str | None = None) -> dict[s
 
 
 def read_content(path: PathLike, sha256: str | None, device: str = "cpu") -> Any:
-    """Load a file safely, after checking its digest through the same open file; `meta` leaves the values out."""
+    """Load a file safely, after checking its digest through the same open file; `meta` leaves the values out.
+
+    A file that came with a bundle is held to the digest in the bundle's metadata, whoever loads it.
+    """
+    declared = declared_digest(path) if sha256 is None else None
     try:
         file = Path(path).expanduser().open("rb")
     except OSError as error:
@@ -126,8 +133,10 @@ def read_content(path: PathLike, sha256: str | None, device: str = "cpu") -> Any
             path, f"cannot be read ({error.strerror})", "train the bundle first, or name a file of weights"
         ) from error
     with file:
-        if sha256 is not None and hashlib.file_digest(file, "sha256").hexdigest() != sha256.lower():
-            raise HandsegInputError(path, "does not have the expected SHA-256 digest", "fetch the file again")
+        expected = sha256 or declared
+        if expected is not None and hashlib.file_digest(file, "sha256").hexdigest() != expected.lower():
+            named = " of the bundle's metadata.json" if declared else ""
+            raise HandsegInputError(path, f"does not have the expected SHA-256 digest{named}", "fetch the file again")
         file.seek(0)
         try:
             return torch.load(file, weights_only=True, map_location=device)

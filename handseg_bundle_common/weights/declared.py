@@ -1,0 +1,40 @@
+"""What a bundle's metadata says of the weights that come with the bundle."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.weights.bundles import METADATA
+
+DECLARED = "weights"
+"""Key of the metadata under which the files of weights stand by their path in the bundle."""
+
+
+def declared_digest(path: str | os.PathLike[str]) -> str | None:
+    """Return the SHA-256 digest that a bundle's metadata gives a file in one of the bundle's folders.
+
+    Returns:
+        Hexadecimal digits; None for a file that lies elsewhere, or that the metadata does not list.
+    """
+    file = Path(path).expanduser().absolute()
+    try:
+        metadata = json.loads((file.parents[1] / METADATA).read_bytes())
+        digest = metadata[DECLARED][f"{file.parent.name}/{file.name}"]["sha256"]
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
+    return str(digest)
+
+
+def free_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path that a training is to write its weights to, unless the bundle came with a file there.
+
+    Raises:
+        HandsegInputError: the bundle's metadata lists the file.
+    """
+    if declared_digest(path) is not None:
+        problem = "came with the bundle and would be lost"
+        raise HandsegInputError(path, problem, "choose another --ckpt_dir, such as models/trained")
+    return Path(path)
