@@ -26,6 +26,10 @@ class Peak(NamedTuple):
     process: float
     gpu: float
 
+    def told(self) -> str:
+        """Return both numbers, the second where there is a GPU."""
+        return f"{self.process:.2f}" + (f" + {self.gpu:.2f} on the GPU" if self.gpu else "")
+
 
 def weigh(contestant: Contestant, radiograph: Path, device: str) -> Peak:
     """Return the peak of one prediction by a bundle, its loading included.

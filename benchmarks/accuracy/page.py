@@ -14,7 +14,7 @@ import torch
 from contestants import Contestant
 from figures import ACCURACY
 from hands import Half
-from results import Result, accuracy_table, best, bones_table, robustness_table, weights_table
+from results import Result, accuracy_table, best, hard_bones_table, robustness_table, weights_table
 
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
@@ -70,7 +70,7 @@ def page(report: Report) -> str:
         training=accuracy_table(report.results, report.missing, Half.TRAINING),
         pictures=PICTURES.as_posix(),
         best=winner.name,
-        bones=bones_table(winner),
+        bones=hard_bones_table(winner),
         robustness_count=len(next(iter(winner.robustness.values()))),
         robustness=robustness_table(report.results),
         weights=weights_table(report.results),

@@ -75,8 +75,7 @@ def _percentage_missed(cases: Sequence[Case]) -> Scores:
     return 100 * column(cases, "missed")
 
 
-# Scores of the tables and their decimals.
-_COLUMNS: dict[str, tuple[Score, int]] = {
+COLUMNS: dict[str, tuple[Score, int]] = {
     "mean Dice": (all_bones, 4),
     "small bones": (small_bones, 4),
     "overlap zones": (partial(column, metric="overlap_dice"), 4),
@@ -84,6 +83,7 @@ _COLUMNS: dict[str, tuple[Score, int]] = {
     "HD95, px": (partial(column, metric="hd95_px"), 1),
     "bones missed, %": (_percentage_missed, 2),
 }
+"""Scores of the tables and their decimals."""
 
 
 def best(results: Sequence[Result]) -> Result:
@@ -93,13 +93,13 @@ def best(results: Sequence[Result]) -> Result:
 
 def accuracy_table(results: Sequence[Result], missing: Sequence[Contestant], half: Half) -> str:
     """Return all scores of a half, one row a bundle, those without weights at the end."""
-    header = ("bundle", *_COLUMNS, "seconds an image", "peak memory, GB")
+    header = ("bundle", *COLUMNS, "seconds an image", "peak memory, GB")
     rows = [
         (
             result.name,
-            *(told(result.interval(half, score), digits) for score, digits in _COLUMNS.values()),
+            *(told(result.interval(half, score), digits) for score, digits in COLUMNS.values()),
             f"{result.seconds:.2f}",
-            _told_peak(result.peak),
+            result.peak.told(),
         )
         for result in results
     ]
@@ -107,7 +107,7 @@ def accuracy_table(results: Sequence[Result], missing: Sequence[Contestant], hal
     return table(header, rows)
 
 
-def bones_table(result: Result) -> str:
+def hard_bones_table(result: Result) -> str:
     """Return the Dice of the bones that are hardest, on both halves."""
     rows = [
         (BONES[CHANNEL[name]].anatomical_name, *(told(result.of_bone(half, name), 4) for half in Half))
@@ -156,7 +156,3 @@ def told(interval: Interval, digits: int) -> str:
 
 def _mean(values: Scores) -> float:
     return float(values.mean(axis=0).mean())
-
-
-def _told_peak(peak: Peak) -> str:
-    return f"{peak.process:.2f}" + (f" + {peak.gpu:.2f} on the GPU" if peak.gpu else "")

@@ -5,8 +5,9 @@
 
 The hands are simulated once and kept in the output folder, and so are the scores of every picture: a run that was
 interrupted goes on when it is repeated. Other weights, another configuration, other hands or another number of threads
-are scored anew. Writes benchmark.md and its figures into the output folder, or with `--publish` into docs/, and its
-headline into README.md. Bundles without weights are named and left out.
+are scored anew. Writes benchmark.md and its figures into the output folder, or with `--publish` into docs/, and then the
+headline into README.md and the numbers of a bundle's own weights into its page and metadata. Bundles without weights are
+named and left out.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import cv2
 import torch
+from cards import update_cards
 from contestants import Contestant, bundles_in, contestants, digest_of
 from figures import draw
 from hands import Half, Hand, robustness_hands, simulate
@@ -64,6 +66,7 @@ def main(words: Sequence[str] | None = None, repository: Path = REPOSITORY) -> N
     write_page(target / "benchmark.md", report)
     if arguments.publish:
         update_readme(repository / "README.md", report)
+        update_cards(repository / "bundles", report)
     print(f"{target / 'benchmark.md'}: {len(results)} bundles measured, {len(missing)} without weights")
 
 
@@ -148,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
         help="in place of the bundle's own; once for each bundle",
     )
     parser.add_argument("--output", type=Path, default=REPOSITORY / "runs" / "benchmark", help="hands and scores")
-    parser.add_argument("--publish", action="store_true", help="write to docs/ and README.md in place of --output")
+    parser.add_argument("--publish", action="store_true", help="write to docs/, README.md and bundles/")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, help="of the network; as many as PyTorch takes by default")
     parser.add_argument("--workers", type=int, help="processes of the simulator; one a core by default")

@@ -70,7 +70,7 @@ def test_peak_of_a_gpu_is_told_where_there_is_one(script, results):
 
 
 def test_hard_bones_have_a_row_each(script, results):
-    rows = script.bones_table(results[0]).splitlines()
+    rows = script.hard_bones_table(results[0]).splitlines()
     assert rows[0] == "| bone | shifted | training settings |"
     assert rows[2] == "| pisiform | 0.5000 (0.5000 to 0.5000) | 0.2500 |"
     assert len(rows) == 2 + len(script.HARD_BONES)
