@@ -5,9 +5,9 @@
 
 The hands are simulated once and kept in the output folder, and so are the scores of every picture: a run that was
 interrupted goes on when it is repeated. Other weights, another configuration, other hands or another number of threads
-are scored anew. Writes benchmark.md and its figures into the output folder, or with `--publish` into docs/, and then the
-headline into README.md and the numbers of a bundle's own weights into its page and metadata. Bundles without weights are
-named and left out.
+are scored anew. Writes benchmark.md and its figures into the output folder, or with `--publish` into docs/, and then
+the headline into README.md and the numbers of a bundle's own weights into its page and metadata. Bundles without
+weights are named and left out.
 """
 
 from __future__ import annotations
