@@ -1,4 +1,4 @@
-# make demo   from nothing to twenty-nine segmented bones in a few minutes
+# make demo   twenty-nine segmented bones with the shipped weights, then a fine-tuning of a minute
 # make test   style, types and tests
 # make benchmark   accuracy, speed and robustness of every bundle that has weights: docs/benchmark.md and README.md
 # Each makes its own virtual environment, .venv, when there is none.
@@ -7,10 +7,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= 2
-EFFISEGNET := bundles/effisegnet/configs
-DEMO := --data_dir demo/data --folds demo/folds.json --ckpt_dir demo/models \
-	--tracking_uri sqlite:///demo/mlflow.db --image_size 192 --max_epochs 12 --val_interval 6 --batch_size 2 \
-	--learning_rate 0.004 --augmentation_strength 0.2 --num_workers 1
+CONFIGS := bundles/effisegnet/configs
+SHIPPED := bundles/effisegnet/models/model.pt
+DEMO := --data_dir demo/data --folds demo/folds.json --tracking_uri sqlite:///demo/mlflow.db --batch_size 2 --num_workers 1
 
 .PHONY: demo test benchmark sample clean
 
@@ -22,20 +21,23 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 demo: $(READY)
-	$(BIN)/handseg simulate --count 96 --size 320 --seed 1 --output demo/data
-	$(BIN)/handseg make-folds demo/data --output demo/folds.json --count 16
-	$(BIN)/python -m monai.bundle run training --config_file $(EFFISEGNET)/train.json $(DEMO) \
-		--output_dir demo/training
-	$(BIN)/python -m monai.bundle run evaluating --config_file "['$(EFFISEGNET)/train.json','$(EFFISEGNET)/evaluate.json']" \
-		$(DEMO) --output_dir demo/evaluation
-	$(BIN)/handseg predict data/sample/DCM --bundle effisegnet --weights demo/models/model.pt --output demo/predictions
+	$(BIN)/handseg predict data/sample/DCM --bundle effisegnet --output demo/predictions
 	@echo
-	@echo "Overlays of unseen hands    demo/predictions/overlays/"
-	@echo "Submission CSV              demo/predictions/predictions.csv"
-	@echo "Dice of every bone          demo/evaluation/per_bone.csv"
-	@echo "Metrics of every epoch      demo/training/metrics.csv"
-	@echo "Weights                     demo/models/model.pt"
-	@echo "MLflow database             demo/mlflow.db; open its page with"
+	@echo "Now fine-tuning on sixteen hands of another kind, and what it gains on eight more."
+	$(BIN)/handseg simulate --count 24 --size 512 --seed 1 --preset shifted --output demo/data
+	$(BIN)/handseg make-folds demo/data --output demo/folds.json --count 3
+	$(BIN)/python -m monai.bundle run evaluating --config_file "['$(CONFIGS)/train.json','$(CONFIGS)/evaluate.json']" \
+		$(DEMO) --weights $(SHIPPED) --output_dir demo/before
+	$(BIN)/python -m monai.bundle run training --config_file "['$(CONFIGS)/train.json','$(CONFIGS)/finetune.json']" \
+		$(DEMO) --max_epochs 4 --val_interval 4 --ckpt_dir demo/models --output_dir demo/training
+	$(BIN)/python -m monai.bundle run evaluating --config_file "['$(CONFIGS)/train.json','$(CONFIGS)/evaluate.json']" \
+		$(DEMO) --weights demo/models/model.pt --output_dir demo/after
+	@echo
+	@echo "Overlays with the shipped weights   demo/predictions/overlays/"
+	@echo "Submission CSV, confidence          demo/predictions/"
+	@echo "Dice before fine-tuning             demo/before/per_bone.csv"
+	@echo "Dice after fine-tuning              demo/after/per_bone.csv, overlays beside it"
+	@echo "MLflow database                     demo/mlflow.db; open its page with"
 	@echo "    $(BIN)/mlflow ui --backend-store-uri sqlite:///demo/mlflow.db"
 
 test: $(READY)

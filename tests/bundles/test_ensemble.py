@@ -72,10 +72,19 @@ def predicted(ensemble, members, tmp_path_factory):
 
 
 class TestDefaultMembers:
-    """The five of the reference system."""
+    """The other bundles with their own weights."""
 
-    def test_three_are_general_and_two_are_for_small_bones(self, ensemble):
+    def test_every_other_bundle_takes_part_with_its_own_weights(self, ensemble):
         described = json.loads((ensemble / "configs" / "inference.json").read_text())["members"]
+        members = [MemberSettings.parse(member) for member in described]
+        others = sorted(path.name for path in ensemble.parent.iterdir() if path != ensemble)
+        assert sorted(member.bundle for member in members) == others
+        assert [member.weights_file for member in members] == [
+            ensemble.parent / member.bundle / "models" / "model.pt" for member in members
+        ]
+
+    def test_the_reference_has_three_general_members_and_two_for_small_bones(self, ensemble):
+        described = json.loads((ensemble / "configs" / "reference.json").read_text())["members"]
         members = [MemberSettings.parse(member) for member in described]
         assert [member.name for member in members] == ["swin-finetuned", "swin", "swin-tversky", "segformer", "hrnet"]
         assert [member.role for member in members].count(Role.GENERAL) == 3
@@ -113,7 +122,7 @@ class TestDefaultMembers:
         with pytest.raises(RuntimeError) as caught:
             run(ensemble, "inference.json", absent, output_dir=str(tmp_path))
         message = str(input_error(caught.value))
-        assert "lacks the weights of 5 of its 5 members" in message
+        assert f"lacks the weights of {len(absent)} of its {len(absent)} members" in message
         assert all(member["name"] in message for member in described)
 
 
