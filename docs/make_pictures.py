@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import cv2
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from handseg_bundle_common.drawing import overlay, save_png
 from handseg_bundle_common.simulation import SimulatedHands
 
 PICTURES = Path(__file__).parent / "pictures"
-
+CURVES = Path(__file__).parent / "weights"
 
 _TILE_PX, _COLUMNS = 320, 4
+_CURVES = {"all bones": "mean_dice", "trapezoid": "dice/Trapezoid", "pisiform": "dice/Pisiform"}
 
 
 def main() -> None:
     """Write the pictures."""
     _write_overlay()
     _write_contact_sheet()
+    _write_learning_curves()
 
 
 def _write_overlay() -> None:
@@ -44,6 +49,40 @@ def _write_contact_sheet() -> None:
             tiles.append(np.pad(small, [(0, _TILE_PX - side) for side in small.shape], constant_values=255))
     rows = [np.hstack(tiles[start : start + _COLUMNS]) for start in range(0, len(tiles), _COLUMNS)]
     cv2.imwrite(str(PICTURES / "simulated.jpg"), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 85])
+
+
+def _write_learning_curves() -> None:
+    """Write `learning.png`: what the shipped weights reached on their validation hands while they were trained."""
+    files = sorted(CURVES.glob("*.csv"))
+    figure = Figure(figsize=(10, 3.2 * ((len(files) + 1) // 2)), layout="constrained")
+    panels = np.ravel(figure.subplots((len(files) + 1) // 2, 2, sharey=True))
+    for axes, path in zip(panels, files, strict=False):
+        _draw_learning_curve(axes, path)
+    for axes in panels[len(files) :]:
+        axes.set_visible(False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    figure.savefig(PICTURES / "learning.png", dpi=110)
+
+
+def _draw_learning_curve(axes: Axes, path: Path) -> None:
+    """Draw Dice against the number of hands seen; a stage of the training is a shade."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for name, column in _CURVES.items():
+        told = [row for row in rows if row[column]]
+        axes.plot([int(row["hands"]) for row in told], [float(row[column]) for row in told], ".-", label=name)
+    start = 0
+    for stage in dict.fromkeys(row["stage"] for row in rows):
+        of_stage = [row for row in rows if row["stage"] == stage]
+        end = int(of_stage[-1]["hands"])
+        axes.axvspan(start, end, color="black", alpha=0.03 * (int(stage) % 2), linewidth=0)
+        axes.text((start + end) / 2, 0.03, f"{of_stage[0]['image_size']} px", ha="center", size=8)
+        start = end
+    axes.set_title(path.stem)
+    axes.set_xlabel("hands seen")
+    axes.set_ylabel("Dice on validation hands")
+    axes.set_ylim(0, 1)
+    axes.grid(alpha=0.3)
 
 
 if __name__ == "__main__":
