@@ -9,7 +9,8 @@ READY := .venv/.ready
 JOBS ?= 2
 CONFIGS := bundles/effisegnet/configs
 SHIPPED := bundles/effisegnet/models/model.pt
-DEMO := --data_dir demo/data --folds demo/folds.json --tracking_uri sqlite:///demo/mlflow.db --batch_size 2 --num_workers 1
+DEMO := --data_dir demo/hands --folds demo/folds.json --tracking_uri sqlite:///demo/mlflow.db \
+	--batch_size 2 --num_workers 1
 
 .PHONY: demo test benchmark sample clean
 
@@ -24,8 +25,8 @@ demo: $(READY)
 	$(BIN)/handseg predict data/sample/DCM --bundle effisegnet --output demo/predictions
 	@echo
 	@echo "Now fine-tuning on sixteen hands of another kind, and what it gains on eight more."
-	$(BIN)/handseg simulate --count 24 --size 512 --seed 1 --preset shifted --output demo/data
-	$(BIN)/handseg make-folds demo/data --output demo/folds.json --count 3
+	$(BIN)/handseg simulate --count 24 --size 512 --seed 1 --preset shifted --output demo/hands
+	$(BIN)/handseg make-folds demo/hands --output demo/folds.json --count 3
 	$(BIN)/python -m monai.bundle run evaluating --config_file "['$(CONFIGS)/train.json','$(CONFIGS)/evaluate.json']" \
 		$(DEMO) --weights $(SHIPPED) --output_dir demo/before
 	$(BIN)/python -m monai.bundle run training --config_file "['$(CONFIGS)/train.json','$(CONFIGS)/finetune.json']" \

@@ -96,3 +96,9 @@ def test_the_wheel_carries_every_file_of_bundles_and_sample_data(repository, set
                 assert str(relative.parent) == target.removeprefix("share/handseg/").strip()
                 carried.add(str(relative))
     assert set(listing.stdout.split()) <= carried
+
+
+def test_every_bundle_carries_licence_and_attribution(repository):
+    for bundle in (repository / "bundles").iterdir():
+        for name in ("LICENSE", "NOTICE"):
+            assert (bundle / name).read_bytes() == (repository / name).read_bytes(), f"{bundle.name}/{name}"

@@ -44,10 +44,8 @@ def simulate(
     processes = None if workers is None else number_of("workers", workers, int)
 
     def start() -> str:
-        try:
-            from handseg_bundle_common import simulation  # noqa: PLC0415
-        except ModuleNotFoundError as error:
-            raise HandsegInputError(error.name or "", "is not installed", 'pip install "handseg[simulate]"') from error
+        from handseg_bundle_common import simulation  # noqa: PLC0415
+
         if about:
             return simulation.about()
         if output is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 from ignite.engine import Engine, Events
+from torch.optim.lr_scheduler import LRScheduler
 
 from handseg_bundle_common.datasets.seeded import require_same
 from handseg_bundle_common.engine.distributed import is_main_process, on_main_process
@@ -143,7 +145,7 @@ class TrainingCheckpoint:
 
     def _restore(self, name: str, thing: Stateful, state: Any) -> None:
         try:
-            thing.load_state_dict(state)
+            thing.load_state_dict(_progress(state, thing) if isinstance(thing, LRScheduler) else state)
         except HandsegInputError:
             raise
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
@@ -152,3 +154,9 @@ class TrainingCheckpoint:
                 f"holds another {name} than this training has",
                 "resume with the classes and settings that the training was started with",
             ) from error
+
+
+def _progress(state: Mapping[str, Any], scheduler: LRScheduler) -> dict[str, Any]:
+    """Return how far a schedule had come, without its arguments: the training may have become longer since."""
+    arguments = set(inspect.signature(type(scheduler)).parameters) - {"last_epoch"}
+    return {name: value for name, value in state.items() if name not in arguments}

@@ -53,7 +53,7 @@ def write_ensemble_bundle(selection: Mapping[str, Any], output: str | PathLike[s
         "bundle_root": str(folder),
     }
     make_folder(folder / "models")
-    for name in ("LICENSE", "configs/logging.conf"):
+    for name in ("LICENSE", "NOTICE", "configs/logging.conf"):
         make_folder((folder / name).parent)
         shutil.copyfile(template / name, folder / name)
     for name in _CONFIGS:

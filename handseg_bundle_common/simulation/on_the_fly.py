@@ -10,18 +10,21 @@ from typing import Any
 import cv2
 import numpy as np
 from monai.config import KeysCollection
-from monai.transforms import MapTransform, RandomizableTransform
+from monai.transforms import MapTransform, Randomizable
 from numpy.typing import NDArray
 
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder, write_atomically
 from handseg_bundle_common.simulation.dataset import SimulatedHands
 from handseg_bundle_common.simulation.presets import preset as settings_of
-from handseg_bundle_common.simulation.sampler import hand_of, patient_name
+from handseg_bundle_common.simulation.sampler import MIN_SIZE, check_request, hand_of, patient_name
 from handseg_bundle_common.simulation.settings import SIMULATOR_VERSION
 
-# More hands than any training sees.
 ENDLESS = 2**24
+"""A pool in which hardly any hand is drawn twice: 60,000 draws repeat a hundred (birthday problem)."""
+
+RESERVED_SEEDS = range(9001, 9005)
+"""Sets of hands of the benchmarks, which nothing is trained or chosen on."""
 
 _HAND = "hand"
 # Steps of 8 bits would show where a tone curve is steep.
@@ -38,10 +41,14 @@ def simulated_items(count: int, presets: Sequence[str], seed: int, *, numbered: 
         numbered: item k is hand k of the set, for validation; otherwise a hand is drawn whenever the item is asked for.
 
     Raises:
-        HandsegInputError: there are no items or presets, or no preset of a name.
+        HandsegInputError: there are no items or presets, no preset of a name, or the seed is negative or reserved.
     """
-    if count < 1 or not presets or isinstance(presets, str):
-        raise HandsegInputError("simulated_items", f"{count} hands of {presets!r} are none", "ask for at least one")
+    if isinstance(presets, str) or not presets:
+        raise HandsegInputError("presets", f"{presets!r} is no list of presets", "write a list such as \"['wild']\"")
+    check_request(count, MIN_SIZE, seed)
+    if seed in RESERVED_SEEDS:
+        reserved = f"{RESERVED_SEEDS[0]} to {RESERVED_SEEDS[-1]}"
+        raise HandsegInputError("seed", f"{seed} is one of the benchmarks' ({reserved})", "choose another")
     for name in presets:
         settings_of(name)
     items: list[dict[str, Any]] = []
@@ -53,7 +60,7 @@ def simulated_items(count: int, presets: Sequence[str], seed: int, *, numbered: 
     return items
 
 
-class SimulateHandd(RandomizableTransform, MapTransform):
+class SimulateHandd(Randomizable, MapTransform):
     """Simulate the hand of an item of `simulated_items`: image float32 (1, H, W), label packed int32 (1, H, W).
 
     Args:
@@ -61,10 +68,11 @@ class SimulateHandd(RandomizableTransform, MapTransform):
         size: longer side of the radiograph in px.
         pool: a hand that is not numbered is drawn among this many of its set.
         cache_dir: folder that keeps every simulated hand, for machines on which a small pool is seen often; a hand of
-            768 px takes about 0.6 MB.
+            1024 px takes about 0.8 MB.
 
     Raises:
-        HandsegInputError: pool or size is out of range, or the folder cannot be written.
+        HandsegInputError: there are not two keys, pool or size is out of range, the folder cannot be written, or it is
+            to keep an endless pool.
     """
 
     def __init__(
@@ -76,16 +84,24 @@ class SimulateHandd(RandomizableTransform, MapTransform):
         cache_dir: str | PathLike[str] | None = None,
     ) -> None:
         MapTransform.__init__(self, keys)
-        RandomizableTransform.__init__(self, prob=1.0)
+        if len(self.keys) != 2:
+            raise HandsegInputError("keys", f"{self.keys} are not two", "name those of the radiograph and the masks")
         if not 1 <= pool <= ENDLESS:
             raise HandsegInputError("pool", f"{pool} hands are out of range", f"choose 1 to {ENDLESS}")
+        if cache_dir and pool == ENDLESS:
+            remedy = "give a --hand_pool too, such as 4000"
+            raise HandsegInputError("hand_cache", "would keep every hand of an endless pool", remedy)
+        check_request(pool, size, seed=0)
         self.size = size
         self.pool = pool
-        self.cache_dir = Path(cache_dir) if cache_dir else None
+        self.cache_dir = make_folder(cache_dir) if cache_dir else None
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return a copy of the item with the hand's arrays, name and patient."""
         item = dict(data)
+        if _HAND not in item:
+            problem = "is a file among hands to simulate"
+            raise HandsegInputError(str(item.get("image", "item")), problem, "train on files or on simulated hands")
         hand = item.pop(_HAND)
         number = self.draw() if hand["number"] is None else hand["number"]
         image, label = self._hand(hand["preset"], hand["seed"], number)
@@ -98,7 +114,7 @@ class SimulateHandd(RandomizableTransform, MapTransform):
         return int(self.R.randint(self.pool))
 
     def _hand(self, preset: str, seed: int, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
-        """Return radiograph (H, W) and packed masks (H, W), simulated or as they were kept."""
+        """Return radiograph (H, W) and packed masks (H, W), simulated or as they were kept: the same either way."""
         if self.cache_dir is None:
             return _simulate(preset, seed, number, self.size)
         path = self.cache_dir / f"{preset}-v{SIMULATOR_VERSION}-{self.size}" / f"{seed}-{number}"
@@ -106,18 +122,14 @@ class SimulateHandd(RandomizableTransform, MapTransform):
         if kept is None:
             kept = _simulate(preset, seed, number, self.size)
             _write(path, *kept)
-            kept = _rounded(kept[0]), kept[1]
         return kept
 
 
 def _simulate(preset: str, seed: int, number: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
+    """Return radiograph (H, W), in the levels that a file keeps, and packed masks (H, W)."""
     sample = SimulatedHands(number + 1, size, seed, preset=preset)[number]
-    return sample["image"][0], sample["label"][0].view(np.uint32)
-
-
-def _rounded(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Round as the cache does, so that a hand is the same whether it was kept already or not."""
-    return np.asarray(np.rint(image * _LEVELS) / _LEVELS, np.float32)
+    levels = np.rint(sample["image"][0] * _LEVELS).astype(np.float32)
+    return levels / np.float32(_LEVELS), sample["label"][0].view(np.uint32)
 
 
 def _write(path: Path, image: NDArray[np.float32], masks: NDArray[np.uint32]) -> None:
@@ -132,15 +144,15 @@ def _write(path: Path, image: NDArray[np.float32], masks: NDArray[np.uint32]) ->
 
 
 def _read(path: Path) -> tuple[NDArray[np.float32], NDArray[np.uint32]] | None:
-    """Return a hand that was kept, or None."""
-    picture = path.with_name(path.name + ".png")
-    if not picture.exists():
+    """Return a hand that was kept, or None if it was not or its files are damaged."""
+    try:
+        grey, bits = (
+            cv2.imdecode(np.frombuffer(path.with_name(path.name + suffix).read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+            for suffix in (".png", ".masks.png")
+        )
+    except (OSError, cv2.error):  # OpenCV raises on an empty file, and returns None for other damage
         return None
-    grey, bits = (
-        cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-        for file in (picture, path.with_name(path.name + ".masks.png"))
-    )
-    if grey is None or bits is None:
+    if grey is None or bits is None or grey.dtype != np.uint16 or bits.shape != (*grey.shape, 4):
         return None
     image = np.asarray(grey, np.float32) / np.float32(_LEVELS)
     return image, np.ascontiguousarray(bits).view(np.uint32)[..., 0]

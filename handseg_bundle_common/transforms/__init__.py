@@ -1,6 +1,6 @@
 """MONAI dictionary transforms for radiographs with overlapping masks, and the pipelines that bundles use."""
 
-from handseg_bundle_common.transforms.appearance import Appearance, RandAppearanced, apply_appearance
+from handseg_bundle_common.transforms.appearance import Appearance, RandAppearanced, Rectangle, apply_appearance
 from handseg_bundle_common.transforms.load import (
     PATH_KEY,
     SIZE_KEY,
@@ -35,6 +35,7 @@ __all__ = [
     "LoadRadiographd",
     "RandAppearanced",
     "RandWindowd",
+    "Rectangle",
     "ResizeRadiographd",
     "RestoreMasksd",
     "SaveProbabilitiesd",

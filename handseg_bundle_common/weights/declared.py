@@ -19,11 +19,11 @@ def declared_digest(path: str | os.PathLike[str]) -> str | None:
     Returns:
         Hexadecimal digits; None for a file that lies elsewhere, or that the metadata does not list.
     """
-    file = Path(path).expanduser().absolute()
     try:
+        file = Path(path).expanduser().resolve()
         metadata = json.loads((file.parents[1] / METADATA).read_bytes())
         digest = metadata[DECLARED][f"{file.parent.name}/{file.name}"]["sha256"]
-    except (OSError, ValueError, TypeError, LookupError):
+    except (OSError, ValueError, TypeError, LookupError, RuntimeError):  # the last one for the home of nobody
         return None
     return str(digest)
 

@@ -135,8 +135,7 @@ def read_content(path: PathLike, sha256: str | None, device: str = "cpu") -> Any
     with file:
         expected = sha256 or declared
         if expected is not None and hashlib.file_digest(file, "sha256").hexdigest() != expected.lower():
-            named = " of the bundle's metadata.json" if declared else ""
-            raise HandsegInputError(path, f"does not have the expected SHA-256 digest{named}", "fetch the file again")
+            raise _wrong_digest(path, declared=declared is not None)
         file.seek(0)
         try:
             return torch.load(file, weights_only=True, map_location=device)
@@ -146,6 +145,14 @@ def read_content(path: PathLike, sha256: str | None, device: str = "cpu") -> Any
                 raise _not_a_checkpoint(path, "it is empty, truncated or of another kind") from error
             problem = f"holds {refused}, which could run code and is not loaded"
             raise HandsegInputError(path, problem, "save its state dictionary alone") from error
+
+
+def _wrong_digest(path: PathLike, *, declared: bool) -> HandsegInputError:
+    if declared:
+        problem = "is not the file whose SHA-256 digest stands in the bundle's metadata.json"
+        remedy = "fetch it again; handseg install-weights FILE --bundle BUNDLE makes other weights the bundle's own"
+        return HandsegInputError(path, problem, remedy)
+    return HandsegInputError(path, "does not have the expected SHA-256 digest", "fetch the file again")
 
 
 def _refused(error: Exception) -> str | None:

@@ -89,6 +89,20 @@ class TestDefaultMembers:
         assert [member.name for member in members] == ["swin-finetuned", "swin", "swin-tversky", "segformer", "hrnet"]
         assert [member.role for member in members].count(Role.GENERAL) == 3
         assert [member.role for member in members].count(Role.SMALL_BONES) == 2
+        assert not [member.name for member in members if member.weights_file.exists()]  # never the shipped ones
+
+    def test_the_reference_without_its_weights_names_them_all(self, ensemble, tmp_path):
+        workflow = ConfigWorkflow(
+            config_file=[str(ensemble / "configs" / f"{name}.json") for name in ("inference", "reference")],
+            logging_file=False,
+            workflow_type="infer",
+            output_dir=str(tmp_path),
+            device="cpu",
+        )
+        with pytest.raises(RuntimeError) as caught:
+            workflow.initialize()
+            workflow.run()
+        assert "lacks the weights of 5 of its 5 members" in str(input_error(caught.value))
 
     def test_evaluation_and_inference_describe_the_same_ensemble(self, ensemble):
         evaluate, inference = (

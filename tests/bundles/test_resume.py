@@ -93,6 +93,34 @@ def test_averages_of_a_resumed_training_too(train, metrics_of, tmp_path, bundle)
     assert not torch.equal(averaged["model"][first], last["network"][first])
 
 
+def test_a_training_that_becomes_longer_takes_the_longer_schedule(train, metrics_of, tmp_path):
+    train(tmp_path / "longer", max_epochs=2, val_interval=9)
+    train(tmp_path / "longer", max_epochs=4, val_interval=9, resume=True)
+    train(tmp_path / "long", max_epochs=4, val_interval=9)
+    resumed, expected = (
+        [float(row["learning_rate"]) for row in metrics_of(tmp_path / name)] for name in ("longer", "long")
+    )
+    assert resumed[2:] == expected[2:]
+    assert expected[-1] == 0
+
+
+def test_training_on_simulated_hands_goes_on_as_if_never_stopped(train, metrics_of, tmp_path):
+    """With and without workers and a folder that keeps the hands, which change nothing."""
+    hands = {"hands_per_epoch": 4, "validation_hands": 2, "simulation_size": 96, "hand_pool": 50}
+    recipe = {"overlays": ["pretrain_simulated.json"], "data_dir": None, "folds": None, **hands}
+    with pytest.raises(PowerCut):
+        train(tmp_path / "cut", cut_at=4, num_workers=2, hand_cache=str(tmp_path / "kept"), **recipe)
+    train(tmp_path / "cut", resume=True, num_workers=2, hand_cache=str(tmp_path / "kept"), **recipe)
+    train(tmp_path / "whole", **recipe)
+    found, expected = _checkpoint(tmp_path / "cut"), _checkpoint(tmp_path / "whole")
+    for name in ("network", "optimizer", "best_weights"):
+        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=0)
+    assert metrics_of(tmp_path / "cut") == metrics_of(tmp_path / "whole")
+    changed = {"simulation_seed": 8000, "validation_seed": 8001, "validation_hands": 3, "hand_pool": 49}
+    for name, value in changed.items():
+        assert f"{name} " in _refusal(train, tmp_path / "whole", tmp_path / "output", **(recipe | {name: value}))
+
+
 def _refusal(train, started, output, **overrides):
     """Return the sentence with which a training does not continue, having left its checkpoint alone."""
     checkpoint = started / "models" / "checkpoint.pt"

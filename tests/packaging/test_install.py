@@ -17,7 +17,7 @@ from handseg_bundle_common.formats.boostcamp import rasterise, read_annotations
 from handseg_bundle_common.inference import load_predictor
 from handseg_bundle_common.masks import unpack_masks
 from handseg_bundle_common.networks import EffiSegNet
-from handseg_bundle_common.packaging import install_weights, sample_dice
+from handseg_bundle_common.packaging import install, install_weights, sample_dice
 from handseg_bundle_common.weights import declared_digest, save_weights, stored_settings
 
 SETTINGS = {"image_size": 64, "decoder_channels": 8}
@@ -34,13 +34,19 @@ def trained(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundle(repository, tmp_path_factory) -> Path:
-    """A copy of a bundle without weights."""
+    """A copy of a bundle with a small network, without weights, whose page and metadata tell of some."""
     folder = tmp_path_factory.mktemp("bundles") / "effisegnet"
     shutil.copytree(repository / "bundles" / "effisegnet" / "configs", folder / "configs")
-    metadata = json.loads((folder / "configs" / "metadata.json").read_text())
-    metadata.pop("weights", None)
-    (folder / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    for name in ("train.json", "inference.json"):
+        change(folder / "configs" / name, **SETTINGS)
+    change(folder / "configs" / "metadata.json", weights={}, eval_metrics={"mean_dice": 0.99})
+    (folder / "docs").mkdir()
+    (folder / "docs" / "README.md").write_text("# Ours\n<!-- benchmark -->\n0.99\n<!-- /benchmark -->\nend\n")
     return folder
+
+
+def change(path: Path, **values: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +65,7 @@ def test_the_bundle_segments_with_them(installed, bundle, trained, sample_data):
 def test_the_metadata_tells_size_digest_and_dice(installed, bundle):
     metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
     assert metadata["name"] == "effisegnet"
+    assert metadata["eval_metrics"] == {}
     assert metadata["weights"]["models/model.pt"] == {
         "sha256": hashlib.sha256(installed.path.read_bytes()).hexdigest(),
         "bytes": installed.path.stat().st_size,
@@ -88,23 +95,69 @@ def test_the_dice_is_that_of_the_sample(installed, bundle, trained, sample_data)
     assert sample_dice(predictor) == installed.dice
 
 
-def test_installing_again_gives_the_same_bytes(installed, bundle, trained):
-    metadata = (bundle / "configs" / "metadata.json").read_bytes()
+def test_numbers_of_other_weights_are_taken_off_the_page(installed, bundle):
+    page = (bundle / "docs" / "README.md").read_text()
+    assert page == "# Ours\n<!-- benchmark -->\nNot measured yet.\n<!-- /benchmark -->\nend\n"
+
+
+def test_installing_again_gives_the_same_bytes_and_keeps_the_numbers(installed, bundle, trained):
+    page = bundle / "docs" / "README.md"
+    page.write_text(page.read_text().replace("Not measured yet.", "0.5"))
+    before = [path.read_bytes() for path in files(bundle)]
     assert install_weights(trained, str(bundle)) == installed
-    assert (bundle / "configs" / "metadata.json").read_bytes() == metadata
+    assert [path.read_bytes() for path in files(bundle)] == before
 
 
-def test_what_cannot_be_used_leaves_everything_as_it_was(installed, bundle, tmp_path):
-    before = installed.path.read_bytes()
-    wide, broken = EffiSegNet(decoder_channels=16), EffiSegNet(decoder_channels=8)
-    torch.nn.init.constant_(next(broken.parameters()), float("nan"))
-    save_weights(wide, tmp_path / "wide.pt", settings=SETTINGS)
-    save_weights(broken, tmp_path / "broken.pt", settings=SETTINGS)
-    for name, problem in (("wide", "of another shape"), ("broken", "not finite"), ("absent", "cannot be read")):
-        with pytest.raises(HandsegInputError, match=problem):
-            install_weights(tmp_path / f"{name}.pt", str(bundle))
-    assert installed.path.read_bytes() == before
-    assert declared_digest(installed.path) == installed.sha256
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def weights_with(path: Path, value: float | None = None, **settings: object) -> Path:
+    """Write weights of other settings, or with a number of their own."""
+    network = EffiSegNet(decoder_channels=int(str(settings.get("decoder_channels", 8))))
+    if value is not None:
+        next(network.parameters()).data.flatten()[0] = value
+    save_weights(network, path, settings=SETTINGS | settings)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda path: path, "cannot be read"),
+        (
+            lambda path: weights_with(path, decoder_channels=16),
+            "was trained with decoder_channels 16, unlike .*train.json",
+        ),
+        (lambda path: weights_with(path, image_size=96), "was trained with image_size 96"),
+        (lambda path: weights_with(path, value=float("nan")), "holds numbers that are not finite"),
+        (lambda path: weights_with(path, value=7e4), "holds numbers that are not finite"),  # beyond float16
+    ],
+    ids=["absent", "other network", "other size", "not a number", "too large"],
+)
+def test_what_cannot_be_used_leaves_everything_as_it_was(installed, bundle, tmp_path, make, problem):
+    before = {path: path.read_bytes() for path in files(bundle)}
+    with pytest.raises(HandsegInputError, match=problem):
+        install_weights(make(tmp_path / "model.pt"), str(bundle))
+    assert {path: path.read_bytes() for path in files(bundle)} == before
+
+
+def test_a_failure_in_the_middle_leaves_weights_and_metadata_that_belong_together(
+    installed, bundle, tmp_path, monkeypatch
+):
+    before = {path: path.read_bytes() for path in files(bundle)}
+    monkeypatch.setattr(json, "dumps", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(install, "sample_dice", lambda _: 0.5)
+    with pytest.raises(ZeroDivisionError):
+        install_weights(weights_with(tmp_path / "model.pt", value=0.5), str(bundle))
+    assert {path: path.read_bytes() for path in files(bundle)} == before
+
+
+def test_weights_that_lose_by_half_precision_are_refused(installed, bundle, trained, monkeypatch):
+    found = iter([0.9, 0.8994])
+    monkeypatch.setattr(install, "sample_dice", lambda _: next(found))
+    with pytest.raises(HandsegInputError, match=r"mean Dice of 0\.8994 in half precision instead of 0\.9000"):
+        install_weights(trained, str(bundle))
 
 
 def test_an_ensemble_has_none_of_its_own(trained, repository):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import cv2
 import numpy as np
 import pytest
 
@@ -19,7 +23,7 @@ def test_a_numbered_item_is_that_hand_of_the_set():
         expected = SimulatedHands(4, SIZE, 5, preset=["dataset", "wild"][number // 2])[number]
         assert hand["image_name"] == item["image_name"] == expected["image_name"]
         assert hand["patient"] == item["patient"] == expected["patient"]
-        assert np.array_equal(hand["image"], expected["image"])
+        np.testing.assert_allclose(hand["image"], expected["image"], atol=0.5 / 65535 + 1e-7)
         assert np.array_equal(hand["label"], expected["label"])
 
 
@@ -46,23 +50,32 @@ def test_a_pool_bounds_what_is_drawn():
 def test_a_kept_hand_is_the_one_that_was_simulated(tmp_path, monkeypatch):
     item = simulated_items(1, ["wild"], 6, numbered=True)[0]
     plain = SimulateHandd(size=SIZE)(item)
-    first = SimulateHandd(size=SIZE, cache_dir=tmp_path)(item)
+    first = SimulateHandd(size=SIZE, pool=9, cache_dir=tmp_path)(item)
     monkeypatch.setattr("handseg_bundle_common.simulation.on_the_fly._simulate", None)  # it must not be asked again
-    second = SimulateHandd(size=SIZE, cache_dir=tmp_path)(item)
+    second = SimulateHandd(size=SIZE, pool=9, cache_dir=tmp_path)(item)
     for kept in (first, second):
         assert np.array_equal(kept["label"], plain["label"])
-        np.testing.assert_allclose(kept["image"], plain["image"], atol=0.5 / 65535 + 1e-7)
-    assert np.array_equal(first["image"], second["image"])
-    assert first["image"].dtype == second["image"].dtype == np.float32
-    assert first["label"].dtype == second["label"].dtype == np.int32
+        assert np.array_equal(kept["image"], plain["image"])
+        assert kept["image"].dtype == np.float32
+        assert kept["label"].dtype == np.int32
 
 
-def test_a_damaged_file_is_simulated_anew(tmp_path):
+DAMAGE = {
+    "truncated": lambda file: file.write_bytes(file.read_bytes()[:50]),
+    "empty": lambda file: file.write_bytes(b""),
+    "gone": lambda file: file.unlink(),
+    "of eight bits": lambda file: cv2.imwrite(str(file), np.zeros((SIZE, SIZE), np.uint8)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("suffix", [".png", ".masks.png"])
+def test_a_damaged_file_is_simulated_anew(tmp_path, damage, suffix):
     item = simulated_items(1, ["dataset"], 6, numbered=True)[0]
-    transform = SimulateHandd(size=SIZE, cache_dir=tmp_path)
+    transform = SimulateHandd(size=SIZE, pool=9, cache_dir=tmp_path)
     expected = transform(item)
-    for file in tmp_path.rglob("*.png"):
-        file.write_bytes(file.read_bytes()[:50])
+    (file,) = tmp_path.rglob(f"*-0{suffix}")
+    damage(file)
     found = transform(item)
     assert np.array_equal(found["image"], expected["image"])
     assert np.array_equal(found["label"], expected["label"])
@@ -75,16 +88,39 @@ def test_samplers_know_the_items_without_simulating_one():
 
 
 @pytest.mark.parametrize(
-    ("call", "source"),
+    ("call", "problem"),
     [
-        (lambda: simulated_items(0, ["dataset"], 1), "simulated_items"),
-        (lambda: simulated_items(3, [], 1), "simulated_items"),
-        (lambda: simulated_items(3, "wild", 1), "simulated_items"),
-        (lambda: simulated_items(3, ["tame"], 1), "tame"),
-        (lambda: SimulateHandd(size=SIZE, pool=0), "pool"),
-        (lambda: SimulateHandd(size=4)(simulated_items(1, ["dataset"], 1)[0]), "size"),
+        (lambda _: simulated_items(0, ["dataset"], 1), "count: 0 hands are none"),
+        (lambda _: simulated_items(3, [], 1), "presets: .* is no list of presets"),
+        (lambda _: simulated_items(3, "wild", 1), "presets: 'wild' is no list of presets"),
+        (lambda _: simulated_items(3, ["tame"], 1), "tame"),
+        (lambda _: simulated_items(3, ["wild"], -1), "seed: -1 is negative"),
+        (lambda _: simulated_items(3, ["wild"], 9002), "seed: 9002 is one of the benchmarks'"),
+        (lambda _: SimulateHandd(size=SIZE, pool=0), "pool: 0 hands"),
+        (lambda _: SimulateHandd(size=4), "size: 4 px is out of range"),
+        (lambda _: SimulateHandd("image", size=SIZE), "keys"),
+        (lambda folder: SimulateHandd(size=SIZE, cache_dir=folder), "hand_cache: would keep every hand"),
+        (lambda folder: SimulateHandd(size=SIZE, pool=3, cache_dir=folder / "file" / "x"), "cannot be"),
+        (lambda _: SimulateHandd(size=SIZE)({"image": "a.png"}), "a.png: is a file among hands to simulate"),
     ],
 )
-def test_what_cannot_be_simulated_is_refused(call, source):
-    with pytest.raises(HandsegInputError, match=source):
-        call()
+def test_what_cannot_be_simulated_is_refused_at_once(call, problem, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(HandsegInputError, match=problem):
+        call(tmp_path)
+
+
+def test_a_missing_library_is_named_with_what_to_install():
+    code = """
+import sys
+sys.modules["numba"] = None
+from monai.bundle import ConfigParser
+from handseg_bundle_common.errors import input_error_message
+target = "handseg_bundle_common.simulation.SimulateHandd"
+try:
+    ConfigParser({"hands": {"_target_": target, "size": 64}}).get_parsed_content("hands")
+except Exception as error:
+    print(input_error_message(error))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert result.stdout == 'numba: is not installed; pip install "handseg[simulate]".\n'

@@ -7,8 +7,13 @@ import pytest
 import torch
 from scipy import ndimage
 
-from handseg_bundle_common.transforms import Appearance, RandAppearanced, apply_appearance
-from handseg_bundle_common.transforms.appearance import Rectangle
+from handseg_bundle_common.transforms import (
+    Appearance,
+    RandAppearanced,
+    Rectangle,
+    apply_appearance,
+    training_transforms,
+)
 
 SIZE = 320  # of which lengths are told
 
@@ -47,8 +52,85 @@ def test_an_unsharp_mask_adds_what_a_gaussian_takes_away(radiograph):
 def test_a_tone_curve_maps_greys_and_keeps_their_order(radiograph):
     curve = np.linspace(0, 1, 1024, dtype=np.float32) ** 2
     np.testing.assert_allclose(
-        apply_appearance(radiograph, Appearance(tone=curve)), stretched(radiograph**2), atol=3e-3
+        apply_appearance(radiograph, Appearance(tone=curve)), stretched(radiograph**2), atol=1e-5
     )
+
+
+def test_a_steep_tone_curve_shows_no_steps():
+    ramp = np.tile(np.linspace(0, 1, 4096, dtype=np.float32), (8, 1))
+    curve = np.linspace(0, 1, 1024, dtype=np.float32) ** 0.4
+    toned = apply_appearance(ramp, Appearance(tone=curve))
+    assert len(np.unique(toned)) > 4000
+
+
+def test_a_field_is_added(radiograph):
+    knots = np.random.default_rng(1).normal(0, 0.1, (4, 4)).astype(np.float32)
+    found = apply_appearance(radiograph, Appearance(field=knots))
+    smooth = ndimage.zoom(knots, SIZE / 4, order=3, grid_mode=True, mode="nearest")
+    np.testing.assert_allclose(found, stretched(radiograph + smooth), atol=0.05)
+    assert np.corrcoef((found - stretched(radiograph)).ravel(), smooth.ravel())[0, 1] > 0.95
+
+
+@pytest.fixture
+def bands():
+    """Black, two greys and white from left to right."""
+    return np.repeat(np.array([0, 0.25, 0.5, 1], np.float32), SIZE // 4)[None].repeat(SIZE, axis=0)
+
+
+def alike(noise):
+    """Correlation of pixels with their right neighbours."""
+    return np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1]
+
+
+@pytest.mark.parametrize(("length", "least", "most"), [(1.0, -0.03, 0.03), (4.0, 0.8, 1.0)])
+def test_a_texture_multiplies_the_greys_by_noise_of_its_length(bands, length, least, most):
+    changed = apply_appearance(bands, Appearance(texture=(length, 0.05), seed=3))
+    dark, bright = changed[:, 85:155], changed[:, 165:235]
+    for grey in (dark, bright):
+        assert grey.std() / grey.mean() == pytest.approx(0.05, rel=0.25)
+        assert least <= alike(grey) <= most
+    assert bright.mean() / dark.mean() == pytest.approx(2, rel=0.02)
+    assert not changed[:, :75].any()
+
+
+def test_noise_is_white_has_its_deviation_and_follows_the_seed(bands):
+    def noisy(seed):
+        return apply_appearance(bands, Appearance(noise=0.03, seed=seed))
+
+    changed = noisy(1)
+    dark, bright = changed[:, 85:155], changed[:, 165:235]
+    contrast = (bright.mean() - dark.mean()) / 0.25
+    assert dark.std() / contrast == pytest.approx(0.03, rel=0.05)
+    assert bright.std() / contrast == pytest.approx(0.03, rel=0.05)
+    assert abs(alike(bright)) < 0.02
+    assert np.array_equal(changed, noisy(1))
+    assert not np.array_equal(changed, noisy(2))
+
+
+def test_training_takes_it_in_place_of_the_gentle_one_on_request():
+    def names(strong):
+        transforms = training_transforms(64, strong_appearance=strong).flatten().transforms
+        return [type(transform).__name__ for transform in transforms]
+
+    assert names(strong=True).count("RandAppearanced") == 1
+    assert "RandAppearanced" not in names(strong=False)
+    assert len(names(strong=True)) < len(names(strong=False))
+
+
+def test_a_strip_covers_the_top():
+    transform = RandAppearanced().set_random_state(1)
+    drawn = [one for one in (transform.draw() for _ in range(60)) if any(r.columns == (0, 1) for r in one.rectangles)]
+    assert 3 <= len(drawn) <= 20
+    assert all(one.rectangles[-1].rows[0] == 0 and one.rectangles[-1].opacity == 1 for one in drawn)
+
+
+def test_half_the_strength_halves_how_often_something_happens():
+    def share(strength):
+        transform = RandAppearanced(strength=strength).set_random_state(0)
+        return np.mean([transform.draw().tone is not None for _ in range(400)])
+
+    assert share(1.0) == pytest.approx(0.8, abs=0.06)
+    assert share(0.5) == pytest.approx(0.4, abs=0.07)
 
 
 def test_a_rectangle_hides_what_its_opacity_says(radiograph):

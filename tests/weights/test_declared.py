@@ -48,7 +48,16 @@ def test_a_file_without_a_digest_is_nobodys(shipped, text):
     load_weights(nn.Conv2d(1, 29, 1), shipped)
 
 
-@pytest.mark.parametrize("path", ["/model.pt", "model.pt", "/", "a/b/c.pt"])
+def test_detours_lead_to_the_same_file(shipped, tmp_path):
+    (tmp_path / "link").symlink_to(shipped.parent)
+    (shipped.parent / "trained").mkdir()
+    for path in (tmp_path / "link" / "model.pt", shipped.parent / "trained" / ".." / "model.pt"):
+        assert declared_digest(path) == declared_digest(shipped)
+        with pytest.raises(HandsegInputError, match="would be lost"):
+            free_path(path)
+
+
+@pytest.mark.parametrize("path", ["/model.pt", "model.pt", "/", "a/b/c.pt", "~nobody-at-all/model.pt"])
 def test_a_file_outside_bundles_is_nobodys(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert declared_digest(path) is None
@@ -58,7 +67,7 @@ def test_a_file_outside_bundles_is_nobodys(path, tmp_path, monkeypatch):
 def test_other_weights_in_its_place_are_refused_by_all_who_read_them(shipped, digest):
     declare(shipped, digest)
     for read in (stored_settings, lambda path: load_weights(nn.Conv2d(1, 29, 1), path)):
-        with pytest.raises(HandsegInputError, match=r"expected SHA-256 digest of the bundle's metadata\.json"):
+        with pytest.raises(HandsegInputError, match="not the file whose SHA-256 digest stands in the bundle's"):
             read(shipped)
 
 
