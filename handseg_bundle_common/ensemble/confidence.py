@@ -15,6 +15,7 @@ import numpy as np
 from handseg_bundle_common.anatomy import BONE_NAMES, BONES, CHANNEL
 from handseg_bundle_common.datasets.check_areas import size_faults
 from handseg_bundle_common.ensemble.agreement import member_agreement
+from handseg_bundle_common.ensemble.found_bones import FEWEST_BONES
 from handseg_bundle_common.ensemble.shapes import BoneShape, bone_shapes, usual_ratios
 from handseg_bundle_common.files import write_csv
 from handseg_bundle_common.masks import Packed
@@ -25,8 +26,6 @@ LEAST_AGREEMENT = 0.8
 
 # Of 12180 bones of 420 simulated hands all have 0.51 to 1.60 times the area that the table and their hand's size tell.
 _MAX_RATIO = 2.0
-# The size of a hand cannot be told by fewer bones.
-_FEWEST_BONES = 5
 # A component smaller than this share of its bone is a speck, which is not worth a word.
 _SPECK = 0.01
 _NUMERALS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -155,7 +154,7 @@ def _area_doubts(shapes: Sequence[BoneShape]) -> list[list[str]]:
     is_cut = np.array([shape.is_cut for shape in shapes])
     ratios = usual_ratios(shapes)
     is_whole = (areas > 0) & ~is_cut
-    if is_whole.sum() >= _FEWEST_BONES:
+    if is_whole.sum() >= FEWEST_BONES:
         ratios /= np.median(ratios[is_whole])
         is_small = is_whole & (ratios < 1 / _MAX_RATIO)
         for channel in np.flatnonzero(is_small | (ratios > _MAX_RATIO)):

@@ -22,17 +22,18 @@ Channels = NDArray[np.intp]
 FEWEST_BONES = 5
 
 # Measured ranges are those of the exact masks of 240 simulated hands of 256 px, 80 of each preset.
-# The smallest bone covers 0.0004 to 0.0015 of the picture.
-_LEAST_SHARE = 0.00005
-# Two parts of a bone, or two groups of bones, are alike if the smaller has the first share of the larger one's area and
-# both together the second share of all. No bone has a second part of a third of its area.
-_SIMILAR, _NEARLY_ALL = 0.4, 0.8
-# Two hands show so many of the bones twice, the parts further apart than this share of the root mean square distance of
-# the bones from their centre; it is 0.5 for the halves of a metacarpal.
-_TWICE, _FAR = 0.25, 0.75
-# Masks that lie further apart than twice this share of the square root of their area are in different groups. A hand
-# has one; 120 pairs of hands side by side have two, the smaller of at least 0.61 times the larger one's area.
-_GAP = 0.08
+# The smallest bone has 0.0044 to 0.0094 of the area of all masks, and these have 0.080 to 0.186 of the picture's. Both
+# limits are far lower, for bones that the border cuts and for hands of a tenth of the picture's side.
+_LEAST_SHARE, _LEAST_OF_PICTURE = 0.0005, 0.0001
+# A bone is there twice if a second part has this share of the first one's area and lies further away than that share of
+# the root mean square distance of the bones from their centre; it is 0.5 for the halves of a metacarpal. A hand of half
+# the other's size has 0.1 to 0.3 of its areas. Two hands show the last share of their bones twice; in 66
+# pictures of one hand that weak networks segmented they show at most 0.25.
+_SECOND_PART, _FAR, _TWICE = 0.1, 0.75, 0.3
+# Two groups of bones are alike if the smaller has the first share of the larger one's area and both together the second
+# share of all. Masks that lie further apart than twice the last share of the square root of their area are in different
+# groups. A hand has one; 120 pairs of hands side by side have two, the smaller of at least 0.61 times the larger one's.
+_SIMILAR, _NEARLY_ALL, _GAP = 0.4, 0.8, 0.08
 # Groups need no more pixels than this along the longer side.
 _SIDE_PX = 512
 
@@ -78,7 +79,8 @@ class FoundBones:
     def found(self) -> NDArray[np.bool_]:
         """Which bones have more than a speck (29,)."""
         areas = np.array([max(shape.areas, default=0) for shape in self.shapes])
-        return np.asarray((areas > 0) & (areas >= _LEAST_SHARE * np.prod(self.size)))
+        least = _LEAST_SHARE * areas.sum()
+        return np.asarray((areas > least) & (areas.sum() > _LEAST_OF_PICTURE * self.packed.size))
 
     @cached_property
     def whole(self) -> NDArray[np.bool_]:
@@ -97,15 +99,18 @@ class FoundBones:
 
     @property
     def is_doubled(self) -> bool:
-        """Whether many bones are there twice, a hand's size apart."""
+        """Whether many bones are there twice, a hand's size apart, or a few of them apart from all others.
+
+        Apart from the others means that one of both is a hand's size away from every bone that is there once: stray
+        parts of a poor segmentation lie among the bones of the hand.
+        """
         places = self.places[self.found]
         far = _FAR * np.sqrt(np.mean(np.abs(places - places.mean()) ** 2))
-        twice = [
-            _are_alike(shape.areas) and abs(shape.places[1] - shape.places[0]) > far
-            for shape, found in zip(self.shapes, self.found, strict=True)
-            if found
-        ]
-        return bool(sum(twice) >= max(FEWEST_BONES, _TWICE * places.size))
+        parts = [_parts_apart(shape, far) for shape, found in zip(self.shapes, self.found, strict=True) if found]
+        once = np.array([several[0] for several in parts if len(several) == 1])
+        twice = [several for several in parts if len(several) > 1]
+        apart = [any((np.abs(once - place) > far).all() for place in several) for several in twice]
+        return sum(apart) >= FEWEST_BONES or len(twice) >= max(FEWEST_BONES, _TWICE * len(parts))
 
     @property
     def is_in_two_groups(self) -> bool:
@@ -135,6 +140,13 @@ class FoundBones:
             return None
         fits = [_fit(self.places, there, template) for template in (_RIGHT_HAND, _RIGHT_HAND.conj())]
         return min(fits, key=lambda fit: fit.unexplained)
+
+
+def _parts_apart(shape: BoneShape, far: float) -> list[complex]:
+    """Return where the largest part lies, and the others that are no specks and lie far from it."""
+    others = zip(shape.areas[1:], shape.places[1:], strict=True)
+    first = shape.places[0]
+    return [first, *(at for area, at in others if area > _SECOND_PART * shape.areas[0] and abs(at - first) > far)]
 
 
 def _are_alike(areas: Sequence[int]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from os import PathLike
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from handseg_bundle_common import __version__
 from handseg_bundle_common.drawing import heat_overlay, overlay, overlay_name, save_png
 from handseg_bundle_common.ensemble.agreement import disagreement_map
-from handseg_bundle_common.ensemble.case import case_flags
+from handseg_bundle_common.ensemble.case import CaseFault, case_faults
 from handseg_bundle_common.ensemble.confidence import ConfidenceTable, case_confidence
 from handseg_bundle_common.files import make_folder, write_atomically, write_csv
 from handseg_bundle_common.formats.probabilities import PROBABILITIES
@@ -31,6 +32,9 @@ from handseg_bundle_common.transforms import ScaleRadiographd
 OVERLAYS, SUBMISSION, IMAGES = "overlays", "predictions.csv", "images.csv"
 CONFIDENCE, DISAGREEMENT, ORIGIN = "confidence.csv", "disagreement", "prediction.json"
 
+# So many images that are wrong as a whole are listed at the end, more are counted.
+_LISTED = 5
+
 logger = logging.getLogger(__name__)
 
 _stretch = ScaleRadiographd("image")
@@ -41,9 +45,9 @@ class ResultsFolder:
 
     A context manager: the tables appear when the block ends, and not at all after an exception. They are
     `predictions.csv`, the competition's submission; `images.csv`, size and side of every image and what is wrong with
-    it, first as a whole, then bone by bone; `confidence.csv`, how far each bone can be trusted, and why not. Of an
-    ensemble, `disagreement/<image>.png` shows where its members part. A warning at the end tells how many images are
-    wrong as a whole.
+    the picture as a whole and with its bones; `confidence.csv`, how far each bone can be trusted, and why not. Of an
+    ensemble, `disagreement/<image>.png` shows where its members part. A warning at the end tells which images are wrong
+    as a whole.
 
     Args:
         output: the folder.
@@ -62,7 +66,7 @@ class ResultsFolder:
         self._confidence = ConfidenceTable(self.output / CONFIDENCE)
         self._images: Any = None
         self._count = 0
-        self._flagged: list[str] = []
+        self._flagged: dict[str, tuple[CaseFault, ...]] = {}
 
     def __enter__(self) -> ResultsFolder:
         make_folder(self.overlays)
@@ -70,7 +74,7 @@ class ResultsFolder:
         self._stack.enter_context(self._submission)
         self._stack.enter_context(self._confidence)
         self._images = csv.writer(self._stack.enter_context(write_csv(self.output / IMAGES)))
-        self._images.writerow(("image_name", "height", "width", "side", "side_from", "flags"))
+        self._images.writerow(("image_name", "height", "width", "side", "side_from", "picture", "bones"))
         return self
 
     def __exit__(
@@ -78,14 +82,22 @@ class ResultsFolder:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
         if error is None and self._flagged:
-            # A log is text, which bytes of a file's name that are no characters are not.
-            number, first = len(self._flagged), self._flagged[0].encode(errors="backslashreplace").decode()
-            table = self.output / IMAGES
-            logger.warning("%d of %d images are flagged as a whole (%s), first %s", number, self._count, table, first)
+            logger.warning("%d of %d images are flagged as a whole (%s): %s", *self._flagged_images())
         if error is None and self._origin is not None:
             with write_atomically(self.output / ORIGIN) as temporary:
                 text = json.dumps({"handseg": __version__, **self._origin}, indent=1)
                 temporary.write_text(text + "\n", encoding="utf-8")
+
+    def _flagged_images(self) -> tuple[int, int, Path, str]:
+        """Return how many images are flagged, of how many, where they stand, and why: by image if few, else in all."""
+        if len(self._flagged) > _LISTED:
+            counts = Counter(faults[0].reason for faults in self._flagged.values()).most_common()
+            why = ", ".join(f"{count} {reason}" for reason, count in counts)
+        else:
+            lines = (f"\n  {name}: {_sentences(faults)}" for name, faults in self._flagged.items())
+            # A log is text, which bytes of a file's name that are no characters are not.
+            why = "".join(lines).encode(errors="backslashreplace").decode()
+        return len(self._flagged), self._count, self.output / IMAGES, why
 
     def _forget_earlier_run(self) -> None:
         """Remove what this run might not replace, and what would then be taken for its own."""
@@ -113,15 +125,22 @@ class ResultsFolder:
         self._submission.write(name, packed)
         confidence = case_confidence(packed, votes)
         self._confidence.write(name, confidence)
-        of_case = case_flags(packed, image)
+        faults = case_faults(packed, image)
         self._count += 1
-        self._flagged += [f"{name}: {flag}" for flag in of_case[:1]]
-        flags = (*of_case, *confidence.flags)
+        if faults:
+            self._flagged[name] = faults
         laterality = find_laterality(name, packed)
         side = laterality.side or "", laterality.source or ""
-        self._images.writerow((name, *packed.shape, *side, "; ".join(flags)))
+        self._images.writerow((name, *packed.shape, *side, _sentences(faults), "; ".join(confidence.flags)))
+        # What is wrong with single bones hides that there is no hand.
+        of_bones = confidence.flags if all(fault.is_usable for fault in faults) else ()
+        notes = [*(fault.message for fault in faults), *of_bones]
         image = _stretch({"image": image})["image"]
-        save_png(self.overlays / overlay_name(name), overlay(image, packed, notes=flags))
+        save_png(self.overlays / overlay_name(name), overlay(image, packed, notes=notes))
         if len(votes) > 1:
             picture = heat_overlay(image, disagreement_map(votes))
             save_png(self.output / DISAGREEMENT / overlay_name(name), picture)
+
+
+def _sentences(faults: Sequence[CaseFault]) -> str:
+    return "; ".join(fault.message for fault in faults)

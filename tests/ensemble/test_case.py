@@ -9,12 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
 from handseg_bundle_common.anatomy import CHANNEL, Group, Side, bones_of
 from handseg_bundle_common.ensemble import case_flags
-from handseg_bundle_common.ensemble.case import BLANK, NOTHING, TWO_GROUPS, TWO_HANDS
+from handseg_bundle_common.ensemble.case import BLANK, NOTHING, TWO_GROUPS, TWO_HANDS, CaseReason, case_faults
 from handseg_bundle_common.formats.boostcamp import rasterise_packed, read_annotations
+from handseg_bundle_common.formats.radiograph import read_radiograph
 from handseg_bundle_common.masks import Packed, pack_masks, unpack_masks
 from handseg_bundle_common.simulation import load_assets, simulate_hand
 from handseg_bundle_common.simulation.distributions import Uniform
@@ -23,7 +25,7 @@ from handseg_bundle_common.simulation.settings import Settings
 
 Rods = dict[int, tuple[complex, complex, float]]
 
-PICTURE = np.linspace(0, 1, 100).reshape(1, 10, 10)  # anything that is not blank
+PICTURE = np.kron(np.indices((1, 4, 4)).sum(axis=0) % 2, np.ones((1, 5, 5)))  # anything that is not blank
 CARPALS = [CHANNEL[bone.name] for bone in bones_of(Group.CARPALS)]
 RAYS = [CHANNEL[bone.name] for group in (Group.PHALANGES, Group.METACARPALS) for bone in bones_of(group)]
 
@@ -40,6 +42,11 @@ def hands(sample_data: Path) -> list[Packed]:
     """The hands of the sample data, 512 px, left and right in turn."""
     polygons = sorted(sample_data.glob("outputs_json/*/*.json"))
     return [rasterise_packed(read_annotations(path), 512, 512) for path in polygons]
+
+
+@pytest.fixture
+def radiographs(sample_data: Path) -> list[np.ndarray]:
+    return [read_radiograph(path) for path in sorted(sample_data.glob("DCM/*/*.png"))]
 
 
 @pytest.fixture
@@ -90,6 +97,11 @@ def test_sample_hands_of_any_size_raise_no_flag(hands: list[Packed]) -> None:
         assert flags(packed) == flags(np.pad(packed, 200)) == flags(packed[::3, ::3]) == ()
 
 
+def test_hands_of_a_sixth_of_the_picture_raise_no_flag(hands: list[Packed]) -> None:
+    for packed in hands[:2]:
+        assert flags(np.pad(packed, 1280)) == ()
+
+
 def test_a_few_mistakes_make_no_other_hand(hand: Packed) -> None:
     """Two bones lie in a corner, one is missing, all metacarpals are in halves and all masks have holes and specks."""
     stray = without(hand, [CHANNEL["Trapezoid"], CHANNEL["Lunate"], CHANNEL["Pisiform"]])
@@ -105,16 +117,41 @@ def test_a_few_mistakes_make_no_other_hand(hand: Packed) -> None:
 # Pictures
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.004])
-def test_a_blank_picture_is_blank_whatever_the_masks_say(hand: Packed, noise: float) -> None:
+@pytest.mark.parametrize("noise", [0.0, 0.004, 0.03, 0.3])
+@pytest.mark.parametrize("heel", [0.0, 0.2])
+def test_noise_with_a_slope_and_a_marker_is_blank(hand: Packed, noise: float, heel: float) -> None:
+    """The intensity of an empty exposure falls off on one side: the heel effect."""
     rng = np.random.default_rng(0)
-    picture = (0.4 + noise * rng.standard_normal((1, 300, 300))).astype(np.float32)
-    picture[0, :10, :10] = 1  # a marker
+    slope = heel * np.linspace(-0.3, 1, 300) ** 2
+    picture = np.clip(0.4 + slope + noise * rng.standard_normal((1, 300, 300)), 0, 1).astype(np.float32)
+    picture[0, :20, 10:30] = 1  # a marker
     assert case_flags(hand, picture) == case_flags(np.zeros_like(hand), picture[0]) == (BLANK,)
 
 
+def test_a_blank_picture_hides_no_other_reason(hand: Packed) -> None:
+    blank, part = case_flags(without(hand, range(20)), np.zeros((300, 300)))
+    assert blank == BLANK
+    assert part.startswith("9 of 29 bones found")
+
+
 def test_a_faint_picture_is_not_blank(hand: Packed) -> None:
-    assert case_flags(hand, 0.3 + 0.1 * PICTURE) == ()
+    assert case_flags(hand, 0.3 + 0.01 * PICTURE) == ()
+
+
+def test_noisy_radiographs_are_not_blank(hands: list[Packed], radiographs: list[np.ndarray]) -> None:
+    rng = np.random.default_rng(0)
+    for packed, radiograph in zip(hands, radiographs, strict=True):
+        assert case_flags(packed, radiograph + 0.3 * rng.standard_normal(radiograph.shape)) == ()
+
+
+def test_a_bright_mark_in_a_16_bit_file_makes_no_blank_picture(
+    hands: list[Packed], radiographs: list[np.ndarray], tmp_path: Path
+) -> None:
+    """Twelve bits of a detector, of which the hand fills 2500 levels, and a mark burnt in at the file's white."""
+    levels = np.rint(2500 * radiographs[0][0]).astype(np.uint16)
+    levels[10:30, 10:30] = 65535
+    Image.fromarray(levels).save(tmp_path / "marked.png")
+    assert case_flags(hands[0], read_radiograph(tmp_path / "marked.png")) == ()
 
 
 def test_a_picture_without_bones(hand: Packed) -> None:
@@ -164,6 +201,26 @@ def test_two_hands_side_by_side(hands: list[Packed]) -> None:
         both = np.concatenate([first, second], axis=1)
         for degrees in (0, 90):
             assert flags(ndimage.rotate(both, degrees, order=0)) == (TWO_HANDS,)
+
+
+@pytest.mark.parametrize("factor", [0.6, 0.5, 0.4])
+def test_a_small_second_hand(hands: list[Packed], factor: float) -> None:
+    for first, second in ((hands[0], hands[1]), (hands[3], hands[5])):
+        small = ndimage.zoom(second, factor, order=0)
+        both = np.concatenate([first, np.pad(small, ((0, len(first) - len(small)), (0, 0)))], axis=1)
+        assert flags(both) == flags(both[:, ::-1]) == (TWO_HANDS,)
+
+
+@pytest.mark.parametrize("count", [6, 10, 20])
+def test_a_second_hand_of_which_some_bones_were_found(hands: list[Packed], count: int) -> None:
+    for seed, (first, second) in enumerate(((hands[0], hands[1]), (hands[3], hands[5]), (hands[6], hands[2]))):
+        some = without(second, np.random.default_rng(seed).permutation(29)[count:])
+        assert flags(np.concatenate([first, some], axis=1)) == (TWO_HANDS,)
+
+
+def test_two_hands_of_which_each_lacks_some_bones(hands: list[Packed]) -> None:
+    lacking = [without(packed, np.random.default_rng(n).permutation(29)[20:]) for n, packed in enumerate(hands[:2])]
+    assert flags(np.concatenate(lacking, axis=1)) == (TWO_HANDS,)
 
 
 def test_two_hands_of_which_every_bone_was_found_once(hands: list[Packed]) -> None:
@@ -299,13 +356,30 @@ def test_small_carpals_are_a_childs(hands: list[Packed]) -> None:
         assert float(words[8]) == pytest.approx(0.65**2, rel=0.2)
 
 
-def test_carpals_that_are_not_there_yet_are_a_childs(hands: list[Packed]) -> None:
-    for packed in hands:
-        young = without(shrunk(packed, CARPALS, 0.6), [CHANNEL[name] for name in ("Pisiform", "Scaphoid", "Trapezoid")])
-        (flag,) = flags(young)
-        assert flag.startswith("looks like a child's hand (carpal bones of 0.")
-        (flag,) = flags(without(packed, CARPALS))
-        assert flag.startswith("looks like a child's hand (carpal bones of 0 times")
+def test_small_carpals_are_a_childs_if_others_are_not_there_yet(hands: list[Packed]) -> None:
+    for packed in hands[:2]:
+        small = shrunk(packed, CARPALS, 0.6)
+        for missing in (CARPALS[1:4], CARPALS[3:]):
+            incomplete, child = flags(without(small, missing))
+            assert incomplete.startswith(
+                f"{29 - len(missing)} of 29 bones found: carpal bones were not recognised, or "
+            )
+            assert child.startswith("looks like a child's hand (carpal bones of 0.")
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 6, 8])
+def test_carpals_that_were_not_recognised_make_no_child(hands: list[Packed], count: int) -> None:
+    """It may be one: the reason says so."""
+    for seed, packed in enumerate(hands):
+        missing = np.random.default_rng(seed).permutation(CARPALS)[:count]
+        (flag,) = flags(without(packed, missing))
+        assert flag.startswith(f"{29 - count} of 29 bones found: carpal bones were not recognised, or a child's hand")
+
+
+def test_growth_plates_are_a_childs_without_carpals_too(hand: Packed) -> None:
+    incomplete, child = flags(with_growth_plates(without(hand, CARPALS), RAYS))
+    assert incomplete.startswith("21 of 29 bones found: carpal bones were not recognised, or a child's hand")
+    assert child.endswith("bones with growth plates): the networks know adults only, so check every bone")
 
 
 def test_growth_plates_are_a_childs(hands: list[Packed]) -> None:
@@ -315,3 +389,26 @@ def test_growth_plates_are_a_childs(hands: list[Packed]) -> None:
         assert flag.startswith(f"looks like a child's hand ({number} bones with growth plates)")
         assert 12 <= number <= len(RAYS)
         assert flags(with_growth_plates(packed, RAYS[:4])) == ()
+
+
+# Reasons
+
+
+def test_reasons_tell_whether_single_bones_are_worth_a_look(hand: Packed) -> None:
+    pictures = {
+        CaseReason.NOTHING: np.zeros_like(hand),
+        CaseReason.TWO_HANDS: np.concatenate([hand, hand], axis=1),
+        CaseReason.PART: without(hand, range(20)),
+        CaseReason.NOT_A_HAND: pack_masks(unpack_masks(hand)[::-1]),
+        CaseReason.INCOMPLETE: without(hand, range(4)),
+        CaseReason.CHILD: with_growth_plates(hand, RAYS),
+    }
+    usable = set()
+    for reason, packed in pictures.items():
+        (fault,) = case_faults(packed, PICTURE)
+        assert fault.reason == reason
+        assert (fault.message,) == flags(packed)
+        usable |= {reason} if fault.is_usable else set()
+    assert usable == {CaseReason.INCOMPLETE, CaseReason.CHILD}
+    (blank,) = case_faults(hand, np.zeros((9, 9)))
+    assert (blank.reason, blank.is_usable) == (CaseReason.BLANK, False)

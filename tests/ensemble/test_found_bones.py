@@ -70,12 +70,54 @@ def test_bones_in_one_place_fit_no_hand() -> None:
     assert fit.unexplained == 1
 
 
-def test_specks_are_not_found() -> None:
-    packed = np.zeros((1000, 1000), np.uint32)
-    packed[10, 10:60] = 1
-    packed[20, 10:58] = 2
-    packed[22, 10:30] |= 2
+@pytest.mark.parametrize("margin", [0, 400])
+def test_specks_are_not_found(margin: int) -> None:
+    """Beside bones of 10,000 px in all, in a picture of any size."""
+    packed = np.zeros((200, 200), np.uint32)
+    packed[:100, :100] = 1 << 5
+    packed[190, 10:16] = 1
+    packed[192, 10:14] = 2
+    packed[194, 10:14] |= 2
+    assert np.flatnonzero(FoundBones(np.pad(packed, margin)).found).tolist() == [0, 5]
+
+
+def test_specks_alone_are_no_bones() -> None:
+    packed = np.zeros((300, 300), np.uint32)
+    packed[10, 10:19] = 1
+    assert not FoundBones(packed).found.any()
+    packed[10, 19] = 1
     assert np.flatnonzero(FoundBones(packed).found).tolist() == [0]
+
+
+def squares(*places: np.ndarray, side: int = 10) -> FoundBones:
+    """Bones of one square each around x, y, once more for every further array, each smaller by half."""
+    packed = np.zeros((1000, 2500), np.uint32)
+    for number, parts in enumerate(places):
+        half = side // 2**number
+        for channel, (x, y) in enumerate(parts):
+            if np.isfinite(x):
+                window = slice(int(y) - half, int(y) + half), slice(int(x) - half, int(x) + half)
+                packed[window] |= np.uint32(1 << channel)
+    return FoundBones(packed)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(4, False), (5, True), (12, True), (NUM_BONES, True)])
+def test_a_few_bones_twice_are_two_hands_away_from_the_others(count: int, expected: bool) -> None:
+    """A second hand of half the size."""
+    second = turned(0) / 2 + [1200, 0]
+    second[np.random.default_rng(0).permutation(NUM_BONES)[count:]] = np.nan
+    assert squares(turned(0), second).is_doubled is expected
+
+
+@pytest.mark.parametrize(("count", "expected"), [(8, False), (9, True)])
+def test_stray_parts_among_the_bones_make_no_second_hand_unless_many(count: int, expected: bool) -> None:
+    """Each lies where that of the other bones is which is furthest away; of 29 bones 8.7 may be there twice."""
+    chosen = np.random.default_rng(0).permutation(NUM_BONES)
+    strays, others = chosen[:count], turned(0)[chosen[count:]]
+    distances = np.linalg.norm(turned(0)[strays, None] - others, axis=2)
+    second = np.full(MEAN.shape, np.nan)
+    second[strays] = others[distances.argmax(axis=1)]
+    assert squares(turned(0), second).is_doubled is expected
 
 
 @pytest.mark.parametrize(("gap", "second", "expected"), [(60, 40, True), (10, 40, False), (60, 15, False)])
