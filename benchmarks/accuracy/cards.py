@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 
 from hands import Half
-from page import Report, between_markers, machine
+from page import Report, machine
 from results import COLUMNS, Result, all_bones, hard_bones_table, small_bones, table, told
 
 from handseg_bundle_common.files import read_json, write_atomically
+from handseg_bundle_common.packaging import CARD, with_numbers
 from handseg_bundle_common.weights import METADATA
-
-CARD = Path("docs", "README.md")
 
 
 def update_cards(bundles: Path, report: Report) -> list[Path]:
@@ -31,7 +30,7 @@ def update_cards(bundles: Path, report: Report) -> list[Path]:
     own = [result for result in report.results if _is_own(result, bundles)]
     for result in own:
         folder = result.contestant.folder
-        _write(folder / CARD, between_markers(folder / CARD, card(result, report)))
+        _write(folder / CARD, with_numbers(folder / CARD, card(result, report)))
         metadata = read_json(folder / METADATA, "compare the bundle with bundles/effisegnet")
         metadata["eval_metrics"] = eval_metrics(result)
         _write(folder / METADATA, json.dumps(metadata, indent=4, ensure_ascii=False) + "\n")

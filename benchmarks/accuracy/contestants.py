@@ -24,6 +24,7 @@ class Contestant:
         weights: file of its own weights.
         members: files of its members' weights by their names, if it is an ensemble.
         image_size: longer side in px at which it works.
+        member_folders: the bundles of its members.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Contestant:
     weights: Path
     members: Mapping[str, Path]
     image_size: int
+    member_folders: tuple[Path, ...] = ()
 
     @property
     def missing(self) -> dict[str, Path]:
@@ -39,8 +41,9 @@ class Contestant:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the configuration and of all weights, hexadecimal: what the bundle's answers depend on."""
-        return digest_of([_configuration(self.folder), self.weights, *self.members.values()])
+        """SHA-256 of all configurations and weights, hexadecimal: what the bundle's answers depend on."""
+        configurations = map(_configuration, (self.folder, *self.member_folders))
+        return digest_of([*configurations, self.weights, *self.members.values()])
 
 
 def digest_of(files: Iterable[Path]) -> str:
@@ -53,9 +56,9 @@ def digest_of(files: Iterable[Path]) -> str:
 
 
 def bundles_in(folder: Path) -> list[str]:
-    """Return the names of the bundles of a folder, ensembles last."""
+    """Return the folders of the bundles in a folder, ensembles last; names would be looked up elsewhere first."""
     found = sorted(metadata.parents[1] for metadata in folder.glob(f"*/{METADATA.as_posix()}"))
-    return [path.name for path in sorted(found, key=lambda path: "members" in _read(path))]
+    return [str(path) for path in sorted(found, key=lambda path: "members" in _read(path))]
 
 
 def contestants(names: Sequence[str], weights: Mapping[str, Path]) -> list[Contestant]:
@@ -63,22 +66,25 @@ def contestants(names: Sequence[str], weights: Mapping[str, Path]) -> list[Conte
 
     Args:
         names: names or folders of bundles.
-        weights: files in place of a bundle's own, by the bundle as it stands in `names`. An ensemble's members have the
-            weights that its configuration names.
+        weights: files in place of a bundle's own, by the bundle as it stands in `names` or by the name of its folder.
+            An ensemble's members have the weights that its configuration names.
 
     Raises:
         HandsegInputError: there is no such bundle, or weights are named that are not there or of none of the bundles.
     """
+    folders = [Path(find_bundle(name)) for name in names]
+    known = {folder.name: folder for folder in folders} | dict(zip(names, folders, strict=True))
     for name, path in weights.items():
-        if name not in names:
-            raise HandsegInputError("--weights", f"names {name}, which is not measured", f"use {', '.join(names)}")
+        if name not in known:
+            remedy = f"use {', '.join(folder.name for folder in folders)}"
+            raise HandsegInputError("--weights", f"names {name}, which is not measured", remedy)
         if not path.is_file():
             raise HandsegInputError(path, "is not there or not a file", f"name the weights of {name}")
-    return [_describe(name, weights.get(name)) for name in names]
+    chosen = {known[name]: path for name, path in weights.items()}
+    return [_describe(folder, chosen.get(folder)) for folder in folders]
 
 
-def _describe(name: str, weights: Path | None) -> Contestant:
-    folder = Path(find_bundle(name))
+def _describe(folder: Path, weights: Path | None) -> Contestant:
     config = _read(folder)
     own = weights or folder / "models" / "model.pt"
     described = MemberSettings.parse_all(config["members"]) if "members" in config else []
@@ -89,6 +95,7 @@ def _describe(name: str, weights: Path | None) -> Contestant:
         weights=own,
         members={member.name: member.weights_file for member in described},
         image_size=stored.get("image_size", config["image_size"]),
+        member_folders=tuple(Path(find_bundle(member.bundle)) for member in described),
     )
 
 

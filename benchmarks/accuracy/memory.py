@@ -17,7 +17,7 @@ import cv2
 import torch
 from contestants import Contestant
 
-from handseg_bundle_common.inference import load_predictor
+from handseg_bundle_common.inference import choose_device, load_predictor
 
 
 class Peak(NamedTuple):
@@ -42,13 +42,15 @@ def weigh(contestant: Contestant, radiograph: Path, device: str) -> Peak:
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if result.returncode:
         raise SystemExit(f"{contestant.name}: {result.stderr}")
-    return Peak(*map(float, result.stdout.split()))
+    *_, last = result.stdout.splitlines()  # libraries may have printed before
+    return Peak(*map(float, last.split()))
 
 
 def peak_of(bundle: str, weights: str, radiograph: str, device: str) -> Peak:
     """Return the peak of this process after one prediction."""
     load_predictor(bundle, weights=weights, device=device)(radiograph)
-    gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    chosen = choose_device(device)
+    gpu = torch.cuda.max_memory_allocated(chosen) if chosen.type == "cuda" else 0
     return Peak(_peak_bytes() / 1e9, gpu / 1e9)
 
 

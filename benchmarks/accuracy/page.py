@@ -14,13 +14,20 @@ import torch
 from contestants import Contestant
 from figures import ACCURACY
 from hands import Half
-from results import Result, accuracy_table, best, hard_bones_table, robustness_table, weights_table
+from results import (
+    Result,
+    accuracy_table,
+    best,
+    false_positives_table,
+    hard_bones_table,
+    robustness_table,
+    weights_table,
+)
 
-from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
+from handseg_bundle_common.packaging import with_numbers
 
 PICTURES = Path("pictures", "benchmark")
-MARKERS = "<!-- benchmark -->", "<!-- /benchmark -->"
 
 _TEMPLATE = Path(__file__).with_name("template.md")
 
@@ -73,6 +80,7 @@ def page(report: Report) -> str:
         bones=hard_bones_table(winner),
         robustness_count=len(next(iter(winner.robustness.values()))),
         robustness=robustness_table(report.results),
+        false_positives=false_positives_table(report.results),
         weights=weights_table(report.results),
     )
     return re.sub(r"\n{3,}", "\n\n", text)  # where nothing is missing
@@ -107,23 +115,9 @@ def update_readme(path: Path, report: Report) -> None:
     Raises:
         HandsegInputError: the markers are not there, or the file cannot be written.
     """
-    text = between_markers(path, summary(report))
+    text = with_numbers(path, summary(report))
     with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def between_markers(path: Path, content: str) -> str:
-    """Return the text of a file with other content between its `MARKERS`.
-
-    Raises:
-        HandsegInputError: there is not one of each, in their order.
-    """
-    begin, end = MARKERS
-    before, has_begin, rest = path.read_text(encoding="utf-8").partition(begin)
-    _, has_end, after = rest.partition(end)
-    if not (has_begin and has_end):
-        raise HandsegInputError(path, f"has no {begin} before {end}", "put both on lines of their own")
-    return f"{before}{begin}\n{content}\n{end}{after}"
 
 
 def _missing(missing: Sequence[Contestant]) -> str:

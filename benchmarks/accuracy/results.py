@@ -14,7 +14,7 @@ from memory import Peak
 from scores import Case, Scores, column
 
 from handseg_bundle_common.anatomy import BONES, CHANNEL, SMALL_BONES
-from handseg_bundle_common.metrics import Interval, bootstrap_interval
+from handseg_bundle_common.metrics import Interval, bootstrap_interval, mean_over_bones
 
 # Small carpals most of which lie over their neighbours.
 HARD_BONES = ("Pisiform", "Trapezoid", "Trapezium", "Triquetrum")
@@ -62,7 +62,7 @@ class Result:
 
 
 def all_bones(cases: Sequence[Case]) -> Scores:
-    """Return the Dice of all bones, (N, 29)."""
+    """Return the Dice of all bones, (N, 29), NaN where one is not in the picture."""
     return column(cases, "dice")
 
 
@@ -75,6 +75,10 @@ def _percentage_missed(cases: Sequence[Case]) -> Scores:
     return 100 * column(cases, "missed")
 
 
+def _percentage_flagged(cases: Sequence[Case]) -> Scores:
+    return np.array([100.0 * bool(case.flag) for case in cases])
+
+
 COLUMNS: dict[str, tuple[Score, int]] = {
     "mean Dice": (all_bones, 4),
     "small bones": (small_bones, 4),
@@ -82,6 +86,7 @@ COLUMNS: dict[str, tuple[Score, int]] = {
     "boundary error rate": (partial(column, metric="boundary_error_rate"), 4),
     "HD95, px": (partial(column, metric="hd95_px"), 1),
     "bones missed, %": (_percentage_missed, 2),
+    "flagged, %": (_percentage_flagged, 1),
 }
 """Scores of the tables and their decimals."""
 
@@ -125,6 +130,16 @@ def robustness_table(results: Sequence[Result]) -> str:
     return table(("picture", *(result.name for result in results)), rows)
 
 
+def false_positives_table(results: Sequence[Result]) -> str:
+    """Return the percentage found of the bones that are not there, for variants that cut some off."""
+    rows = []
+    for variant in results[0].robustness:
+        shares = [100 * _mean(column(result.robustness[variant], "false_positive")) for result in results]
+        if not np.isnan(shares).all():
+            rows.append((variant, *(f"{share:.1f}" for share in shares)))
+    return table(("picture", *(result.name for result in results)), rows)
+
+
 def weights_table(results: Sequence[Result]) -> str:
     """Return which weights were measured."""
     rows = []
@@ -136,7 +151,7 @@ def weights_table(results: Sequence[Result]) -> str:
 
 
 def mean_dice(cases: Sequence[Case]) -> float:
-    """Return the mean Dice over bones of the mean over pictures."""
+    """Return the mean Dice over bones of the mean over pictures, leaving out bones that are not there."""
     return _mean(all_bones(cases))
 
 
@@ -155,4 +170,5 @@ def told(interval: Interval, digits: int) -> str:
 
 
 def _mean(values: Scores) -> float:
-    return float(values.mean(axis=0).mean())
+    (mean,) = mean_over_bones(values, np.ones((1, len(values))))
+    return float(mean)

@@ -4,15 +4,16 @@
         [--weights BUNDLE=FILE] [--output runs/benchmark] [--publish]
 
 The hands are simulated once and kept in the output folder, and so are the scores of every picture: a run that was
-interrupted goes on when it is repeated. Other weights, another configuration, other hands or another number of threads
-are scored anew. Writes benchmark.md and its figures into the output folder, or with `--publish` into docs/, and then
-the headline into README.md and the numbers of a bundle's own weights into its page and metadata. Bundles without
-weights are named and left out.
+interrupted goes on when it is repeated. Other weights, another configuration, other hands, another machine or number
+of threads are scored anew. Writes benchmark.md and its figures into the output folder. With `--publish` they go into
+docs/, the headline into README.md and the numbers of each bundle into its page and metadata; that takes the
+repository's own bundles with their own weights and no others. Bundles without weights are named and left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import shlex
@@ -27,7 +28,7 @@ from contestants import Contestant, bundles_in, contestants, digest_of
 from figures import draw
 from hands import Half, Hand, robustness_hands, simulate
 from memory import Peak, weigh
-from page import PICTURES, Report, update_readme, write_page
+from page import PICTURES, Report, machine, update_readme, write_page
 from results import Result
 from scores import ScoreBook, Task, segment
 from tqdm import tqdm
@@ -48,7 +49,11 @@ def main(words: Sequence[str] | None = None, repository: Path = REPOSITORY) -> N
 
     Args:
         words: command line; the process's own if None.
-        repository: what `--publish` writes to.
+        repository: holds the bundles, and is what `--publish` writes to.
+
+    Raises:
+        HandsegInputError: something else than the repository's own bundles and weights is to be published, a bundle or
+            weights are not there, or a file cannot be written.
     """
     arguments = _parser().parse_args(words)
     explain_input_errors()
@@ -56,7 +61,9 @@ def main(words: Sequence[str] | None = None, repository: Path = REPOSITORY) -> N
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
         cv2.setNumThreads(arguments.threads)
-    field = contestants(arguments.bundles, dict(arguments.weights))
+    field = contestants(arguments.bundles or bundles_in(repository / "bundles"), dict(arguments.weights))
+    if arguments.publish:
+        _check_own(field, arguments, repository / "bundles")
     ready, missing = _sorted_out(field)
     hands = simulate(arguments.count, arguments.size, arguments.output / "hands", arguments.workers)
     results = [measure(contestant, hands, arguments) for contestant in ready]
@@ -75,10 +82,7 @@ def measure(contestant: Contestant, hands: Sequence[Hand], arguments: argparse.N
     changed = robustness_hands(list(hands), arguments.robustness_count)
     of_half = {half: [Task(hand) for hand in hands if hand.half is half] for half in Half}
     of_variant = {variant.name: [Task(hand, variant) for hand in changed] for variant in VARIANTS}
-    device = choose_device(arguments.device)
-    settings = sorted({hand.radiograph.parents[2] / "simulation.json" for hand in hands})
-    conditions = f"{digest_of(settings)[:8]}-{device.type}-{torch.get_num_threads()}"
-    name = f"{contestant.name}-{contestant.digest[:12]}-{conditions}"
+    name = f"{contestant.name}-{contestant.digest[:12]}-{_conditions(hands, arguments.device)}"
     book = ScoreBook(arguments.output / "scores" / f"{name}.csv")
     tasks = [task for tasks in (*of_half.values(), *of_variant.values()) for task in tasks]
     _score(contestant, [task for task in tasks if task not in book], book, arguments.device)
@@ -89,6 +93,13 @@ def measure(contestant: Contestant, hands: Sequence[Hand], arguments: argparse.N
         {name: [book[task] for task in tasks] for name, tasks in {**unchanged, **of_variant}.items()},
         _peak(contestant, hands[0], arguments.device, book.path.with_suffix(".json")),
     )
+
+
+def _conditions(hands: Sequence[Hand], device: str) -> str:
+    """Return what scores and times depend on beside the bundle, in short: the hands and the machine."""
+    settings = sorted({hand.radiograph.parents[2] / "simulation.json" for hand in hands})
+    of_machine = hashlib.sha256(machine(choose_device(device)).encode()).hexdigest()
+    return f"{digest_of(settings)[:8]}-{of_machine[:8]}"
 
 
 def _score(contestant: Contestant, tasks: Sequence[Task], book: ScoreBook, device: str) -> None:
@@ -109,6 +120,18 @@ def _peak(contestant: Contestant, hand: Hand, device: str, kept: Path) -> Peak:
     return Peak(**json.loads(kept.read_text()))
 
 
+def _check_own(field: Sequence[Contestant], arguments: argparse.Namespace, bundles: Path) -> None:
+    """Refuse to publish other bundles than those of the repository, or other weights than their own."""
+    if arguments.bundles or arguments.weights:
+        remedy = "leave out --bundles and --weights, or --publish"
+        raise HandsegInputError("--publish", "is for the repository's own bundles with their own weights", remedy)
+    for contestant in field:
+        for folder in contestant.member_folders:
+            if folder.parent != bundles.resolve():
+                problem = f"has the member {folder}, which is not the repository's"
+                raise HandsegInputError(contestant.name, problem, "unset HANDSEG_BUNDLES, or leave out --publish")
+
+
 def _sorted_out(field: Sequence[Contestant]) -> tuple[list[Contestant], list[Contestant]]:
     """Return the bundles with all their weights, and those without, whose names are printed."""
     ready = [contestant for contestant in field if not contestant.missing]
@@ -123,22 +146,25 @@ def _sorted_out(field: Sequence[Contestant]) -> tuple[list[Contestant], list[Con
 
 
 def _command(words: Sequence[str] | None) -> str:
-    """Return the command to write beside the numbers."""
-    given = list(sys.argv[1:] if words is None else words)
+    """Return the command to write beside the numbers, without what does not change them."""
+    _, given = _places().parse_known_args(words)
     return "make benchmark" if given == ["--publish"] else f"python benchmarks/accuracy {shlex.join(given)}".strip()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python benchmarks/accuracy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python benchmarks/accuracy",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[_places()],
+        allow_abbrev=False,
     )
-    parser.add_argument("--count", type=int, default=200, help="hands, half of them shifted")
-    parser.add_argument("--size", type=int, default=2048, help="longer side of the hands in px")
-    parser.add_argument("--robustness-count", type=int, default=20, help="hands of which variants are made")
+    parser.add_argument("--count", type=_positive, default=200, help="hands, half of them shifted")
+    parser.add_argument("--size", type=_positive, default=2048, help="longer side of the hands in px")
+    parser.add_argument("--robustness-count", type=_positive, default=20, help="hands of which variants are made")
     parser.add_argument(
         "--bundles",
         type=lambda text: text.split(","),
-        default=bundles_in(REPOSITORY / "bundles"),
         metavar="NAME,NAME",
         help="names or folders; all of the repository by default",
     )
@@ -150,12 +176,24 @@ def _parser() -> argparse.ArgumentParser:
         metavar="BUNDLE=FILE",
         help="in place of the bundle's own; once for each bundle",
     )
-    parser.add_argument("--output", type=Path, default=REPOSITORY / "runs" / "benchmark", help="hands and scores")
     parser.add_argument("--publish", action="store_true", help="write to docs/, README.md and bundles/")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, help="of the network; as many as PyTorch takes by default")
-    parser.add_argument("--workers", type=int, help="processes of the simulator; one a core by default")
+    parser.add_argument("--threads", type=_positive, help="of the network; as many as PyTorch takes by default")
     return parser
+
+
+def _places() -> argparse.ArgumentParser:
+    """Return the options that tell where and how fast the hands are made, and change no number."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "runs" / "benchmark", help="hands and scores")
+    parser.add_argument("--workers", type=_positive, help="processes of the simulator; one a core by default")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
 
 
 def _named_file(text: str) -> tuple[str, Path]:

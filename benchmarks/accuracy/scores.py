@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from variants import Picture, Variant
 
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
+from handseg_bundle_common.ensemble import case_flags
 from handseg_bundle_common.files import open_csv, write_csv
 from handseg_bundle_common.formats.radiograph import read_radiograph, write_radiograph
 from handseg_bundle_common.inference import Predictor
 from handseg_bundle_common.masks import Packed, unpack_masks
 from handseg_bundle_common.metrics import case_scores, overlap_zone_dice
 
-METRICS = ("dice", "overlap_dice", "boundary_error_rate", "hd95_px", "missed")
+METRICS = ("dice", "overlap_dice", "boundary_error_rate", "hd95_px", "missed", "false_positive")
 _COLUMNS = [f"{metric}/{bone}" for metric in METRICS for bone in BONE_NAMES]
 
 Scores = NDArray[np.float64]
@@ -52,7 +53,8 @@ class Case:
         variant: name of the change, empty without one.
         patient: whose hand it is.
         seconds: time from the file to the masks.
-        scores: (5, 29), a row for each of `METRICS`; NaN where a score is not defined.
+        scores: (6, 29), a row for each of `METRICS`; NaN where a score is not defined.
+        flag: the most severe reason to distrust the picture as a whole, empty if there is none.
     """
 
     image: str
@@ -60,6 +62,7 @@ class Case:
     patient: str
     seconds: float
     scores: Scores
+    flag: str = ""
 
 
 def column(cases: Sequence[Case], metric: str) -> Scores:
@@ -99,10 +102,11 @@ class ScoreBook:
         self._put(case)
         with write_csv(self.path) as file:
             writer = csv.writer(file)
-            writer.writerow(["image", "variant", "patient", "seconds", *_COLUMNS])
+            writer.writerow(["image", "variant", "patient", "seconds", "flag", *_COLUMNS])
             for known in self._cases.values():
                 values = ("" if math.isnan(value) else f"{value:.6g}" for value in known.scores.ravel().tolist())
-                writer.writerow([known.image, known.variant, known.patient, f"{known.seconds:.4f}", *values])
+                seconds = f"{known.seconds:.4f}"
+                writer.writerow([known.image, known.variant, known.patient, seconds, known.flag, *values])
 
     def _put(self, case: Case) -> None:
         self._cases[case.image, case.variant] = case
@@ -110,27 +114,32 @@ class ScoreBook:
 
 def _case(row: dict[str, str]) -> Case:
     values = np.array([float(row[name] or "nan") for name in _COLUMNS]).reshape(len(METRICS), NUM_BONES)
-    return Case(row["image"], row["variant"], row["patient"], float(row["seconds"]), values)
+    return Case(row["image"], row["variant"], row["patient"], float(row["seconds"]), values, row["flag"])
 
 
 def segment(predictor: Predictor, task: Task) -> Case:
-    """Segment a picture at its native size and score the masks."""
+    """Segment a picture at its native size, score the masks, and tell whether they would be flagged."""
     with _picture_of(task) as (path, reference):
         start = time.perf_counter()
         masks = predictor(path)
         seconds = time.perf_counter() - start
-    return Case(*task.key, task.hand.patient, seconds, scores(masks, reference))
+        flags = case_flags(masks, read_radiograph(path))
+    return Case(*task.key, task.hand.patient, seconds, scores(masks, reference), flags[0] if flags else "")
 
 
 def scores(masks: Packed, reference: Packed) -> Scores:
-    """Return the `METRICS` of packed masks (H, W), (5, 29).
+    """Return the `METRICS` of packed masks (H, W), (6, 29).
 
-    `missed` is 1 where a bone that is there has no pixel, and NaN where there is none.
+    A bone that is not in the picture has no Dice, though the competition gives 1 where it is not found either: a part
+    of a hand would be the easier, the smaller it is. `missed` is 1 where a bone that is there has no pixel, and
+    `false_positive` where one that is not there has some; each is NaN for the other bones.
     """
     case = case_scores(masks, reference)
+    is_there, is_found = case.reference_px > 0, case.predicted_px > 0
     zones = overlap_zone_dice(*(torch.from_numpy(unpack_masks(packed)) for packed in (masks, reference)))
-    missed = np.where(case.reference_px > 0, case.predicted_px == 0, np.nan)
-    return np.stack([case.dice, zones.numpy(), case.boundary_error_rate, case.hd95_px, missed])
+    dice = np.where(is_there, case.dice, np.nan)
+    missed, false_positive = np.where(is_there, ~is_found, np.nan), np.where(is_there, np.nan, is_found)
+    return np.stack([dice, zones.numpy(), case.boundary_error_rate, case.hd95_px, missed, false_positive])
 
 
 @contextmanager

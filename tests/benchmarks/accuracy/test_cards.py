@@ -13,7 +13,7 @@ from handseg_bundle_common.anatomy import CHANNEL, NUM_BONES, SMALL_BONES
 
 
 def case(script, number: int, dice: float, small: float):
-    scores = np.full((5, NUM_BONES), 0.25)
+    scores = np.full((6, NUM_BONES), 0.25)
     scores[0] = dice
     scores[0, [CHANNEL[name] for name in SMALL_BONES]] = small
     return script.Case(f"image{number}", "", f"patient{number}", 1.0, scores)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -10,6 +14,8 @@ from handseg_bundle_common.ensemble import write_ensemble_bundle
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.networks import EffiSegNet
 from handseg_bundle_common.weights import save_weights
+
+CONFIGURATION = Path("configs", "inference.json")
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +27,44 @@ def weights(tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def bundle(repository, tmp_path) -> Path:
+    """The configurations of a bundle, in a folder of its name."""
+    folder = tmp_path / "elsewhere" / "effisegnet"
+    shutil.copytree(repository / "bundles" / "effisegnet" / "configs", folder / "configs")
+    return folder
+
+
+def ensemble_of(folder: Path, members: list[dict[str, str]]) -> Path:
+    selection = {
+        "members": members,
+        "combine": "probabilities",
+        "bone_weights": {member["name"]: [1 / len(members)] * NUM_BONES for member in members},
+        "thresholds": dict.fromkeys(BONE_NAMES, 0.5),
+        "calibration": {bone: [1.0, 0.0] for bone in BONE_NAMES},
+    }
+    write_ensemble_bundle(selection, folder)
+    return folder
+
+
+def change(configuration: Path) -> None:
+    settings = json.loads(configuration.read_text())
+    configuration.write_text(json.dumps(settings | {"overlap": 0.5}))
+
+
 def test_ensembles_come_last(script, repository):
-    found = script.bundles_in(repository / "bundles")
+    found = [Path(folder).name for folder in script.bundles_in(repository / "bundles")]
     assert sorted(found) == ["effisegnet", "ensemble", "segformer", "swin_unetr", "unetplusplus"]
     assert found[-1] == "ensemble"
+
+
+def test_bundles_of_a_folder_are_found_in_it(script, repository, bundle, monkeypatch):
+    """Though their names mean others."""
+    monkeypatch.setenv("HANDSEG_BUNDLES", str(bundle.parent))
+    (named,) = script.contestants([bundle.name], {})
+    assert named.folder == bundle
+    found = script.contestants(script.bundles_in(repository / "bundles"), {})
+    assert [one.folder for one in found] == [repository / "bundles" / one.name for one in found]
 
 
 def test_weights_in_place_of_the_bundles_own(script, repository, weights):
@@ -34,12 +74,13 @@ def test_weights_in_place_of_the_bundles_own(script, repository, weights):
     assert not one.missing
 
 
-def test_weights_that_are_not_there_are_named(script, weights, tmp_path):
-    bundle = tmp_path / "effisegnet"
-    (own,) = script.contestants(["effisegnet"], {})
-    (bundle / "configs").mkdir(parents=True)
-    for path in (own.folder / "configs").glob("*.json"):
-        (bundle / "configs" / path.name).write_bytes(path.read_bytes())
+def test_weights_of_a_folder_go_by_its_name(script, bundle, weights):
+    for key in (bundle.name, str(bundle)):
+        (one,) = script.contestants([str(bundle)], {key: weights})
+        assert (one.name, one.folder, one.weights) == ("effisegnet", bundle, weights)
+
+
+def test_weights_that_are_not_there_are_named(script, weights, bundle):
     (one,) = script.contestants([str(bundle)], {})
     assert one.missing == {"effisegnet": bundle / "models" / "model.pt"}
     (bundle / "models").mkdir()
@@ -56,14 +97,7 @@ def test_an_ensemble_lacks_what_its_members_lack(script, weights, tmp_path):
         {"name": name, "bundle": "effisegnet", "weights": str(file)}
         for name, file in (("there", weights), ("absent", absent))
     ]
-    selection = {
-        "members": members,
-        "combine": "probabilities",
-        "bone_weights": {member["name"]: [0.5] * NUM_BONES for member in members},
-        "thresholds": dict.fromkeys(BONE_NAMES, 0.5),
-        "calibration": {bone: [1.0, 0.0] for bone in BONE_NAMES},
-    }
-    write_ensemble_bundle(selection, tmp_path / "two")
+    ensemble_of(tmp_path / "two", members)
     absent.unlink()
     (one,) = script.contestants([str(tmp_path / "two")], {})
     assert one.members == {"there": weights, "absent": absent}
@@ -77,6 +111,22 @@ def test_the_digest_follows_the_weights(script, weights, tmp_path):
     assert digests[0] == digests[1]
     save_weights(EffiSegNet(decoder_channels=16), other, settings={"image_size": 64, "decoder_channels": 16})
     assert script.contestants(["effisegnet"], {"effisegnet": other})[0].digest != digests[0]
+
+
+def test_the_digest_follows_the_configuration(script, bundle, weights):
+    (one,) = script.contestants([str(bundle)], {str(bundle): weights})
+    before = one.digest
+    change(bundle / CONFIGURATION)
+    assert one.digest != before
+
+
+def test_the_digest_of_an_ensemble_follows_its_members_configurations(script, bundle, weights, tmp_path):
+    member = {"name": "one", "bundle": str(bundle), "weights": str(weights)}
+    (one,) = script.contestants([str(ensemble_of(tmp_path / "ensemble", [member]))], {})
+    assert one.member_folders == (bundle,)
+    before = one.digest
+    change(bundle / CONFIGURATION)
+    assert one.digest != before
 
 
 def test_weights_of_nothing_and_of_others_are_refused(script, weights, tmp_path):

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from handseg_bundle_common.simulation import SimulatedHands
+from handseg_bundle_common.simulation import RESERVED_SEEDS, SimulatedHands
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,7 @@ def test_no_recipe_trains_or_validates_on_reserved_seeds(script, repository):
     assert seeds
     assert not {reserved.seed for reserved in script.RESERVED} & {seed + more for seed in seeds for more in (0, 1)}
     assert len({reserved.seed for reserved in script.RESERVED}) == len(script.RESERVED)
+    assert {reserved.seed for reserved in script.RESERVED} <= set(RESERVED_SEEDS)
 
 
 def test_half_of_the_hands_are_shifted_and_the_others_shared_between_the_training_settings(script):

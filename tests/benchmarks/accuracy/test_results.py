@@ -11,13 +11,14 @@ from handseg_bundle_common.anatomy import CHANNEL, NUM_BONES, SMALL_BONES
 
 
 def cases(script, *values, small=None):
-    """Return one case a value, each of another patient, in which all scores are that value."""
+    """Return one case a value, each of another patient, in which all scores are that value; every other is flagged."""
     made = []
     for number, value in enumerate(values):
-        scores = np.full((5, NUM_BONES), value)
+        scores = np.full((6, NUM_BONES), value)
         if small is not None:
             scores[0, [CHANNEL[name] for name in SMALL_BONES]] = small
-        made.append(script.Case(f"image{number}", "", f"patient{number}", 0.5 + number, scores))
+        flag = "no hand" if number % 2 else ""
+        made.append(script.Case(f"image{number}", "", f"patient{number}", 0.5 + number, scores, flag))
     return made
 
 
@@ -51,6 +52,7 @@ def test_a_table_names_bundles_without_weights(script, results):
         *["0.5000 (0.5000 to 0.5000)"] * 4,
         "0.5 (0.5 to 0.5)",
         "50.00 (50.00 to 50.00)",
+        "50.0 (0.0 to 100.0)",
         "0.50",
         "1.50",
     ]
@@ -82,6 +84,38 @@ def test_robustness_has_a_row_a_variant_and_a_column_a_bundle(script, results):
     assert rows[0] == "| picture | first | second |"
     assert rows[2] == "| as it is | 0.900 / 0.900 | 0.800 / 0.800 |"
     assert rows[3].startswith(f"| blurred | {small:.3f} / 0.125 |")
+
+
+def without(cases, bone, false_positive):
+    """Take a bone out of the pictures and tell whether it was found."""
+    for case in cases:
+        case.scores[0, CHANNEL[bone]] = np.nan
+        case.scores[5] = np.nan
+        case.scores[5, CHANNEL[bone]] = false_positive
+    return cases
+
+
+def test_bones_that_are_not_there_do_not_count(script, results):
+    few = cases(script, 0.5, 0.5)
+    few[0].scores[0, :20] = np.nan
+    few[1].scores[0, :10] = np.nan
+    few[0].scores[0, 20:] = 0.25  # 9 bones in two pictures, 10 in one, 10 in none
+    assert script.mean_dice(few) == pytest.approx((9 * 0.375 + 10 * 0.5) / 19)
+    for result in results:
+        result.robustness["blurred"] = without(result.robustness["blurred"], "finger-8", 1.0)
+    assert "nan" not in script.robustness_table(results)
+    small = [CHANNEL[name] for name in SMALL_BONES]
+    results[0].halves[script.Half.SHIFTED][0].scores[0, small] = np.nan
+    assert results[0].interval(script.Half.SHIFTED, script.small_bones).estimate == 0.5
+
+
+def test_false_positives_are_told_where_bones_are_cut_off(script, results):
+    for result, found in zip(results, (0.0, 1.0), strict=True):
+        for pictures in result.robustness.values():
+            pictures[0].scores[5] = np.nan
+        result.robustness["cut"] = without(cases(script, 0.5, 0.5), "finger-8", found)
+    rows = script.false_positives_table(results).splitlines()
+    assert rows == ["| picture | first | second |", "|---|---|---|", "| cut | 0.0 | 100.0 |"]
 
 
 def test_weights_are_told_by_their_digest(script, results, tmp_path):

@@ -10,6 +10,8 @@ import pytest
 from scipy import ndimage
 
 from handseg_bundle_common.anatomy import CHANNEL, NUM_BONES
+from handseg_bundle_common.datasets import data_list
+from handseg_bundle_common.ensemble.case import PART
 from handseg_bundle_common.formats.boostcamp import masks_to_annotations, write_annotations
 from handseg_bundle_common.formats.radiograph import read_radiograph, write_radiograph
 from handseg_bundle_common.masks import pack_masks
@@ -27,10 +29,10 @@ def masks():
     return masks
 
 
-def case(script, image="a", variant="", seconds=0.25, value=0.5):
+def case(script, image="a", variant="", seconds=0.25, value=0.5, flag=""):
     scores = np.full((len(script.METRICS), NUM_BONES), value)
     scores[1, 3] = np.nan
-    return script.Case(image, variant, "patient", seconds, scores)
+    return script.Case(image, variant, "patient", seconds, scores, flag)
 
 
 def test_scores_are_those_of_their_names(script, masks):
@@ -50,9 +52,14 @@ def test_scores_are_those_of_their_names(script, masks):
     band = ndimage.binary_dilation(masks[RADIUS], square) & ~ndimage.binary_erosion(masks[RADIUS], square)
     assert scores["boundary_error_rate"][RADIUS] == pytest.approx((found[RADIUS] != masks[RADIUS])[band].mean())
     assert scores["hd95_px"][[RADIUS, LUNATE]].tolist() == [4, 0]
-    missed = scores["missed"]
+    missed, false_positive = scores["missed"], scores["false_positive"]
     assert missed[[RADIUS, LUNATE, ULNA]].tolist() == [0, 0, 1]
     assert np.isnan(missed[PISIFORM])
+    assert false_positive[[PISIFORM, CHANNEL["Hamate"]]].tolist() == [1, 0]
+    assert np.isnan(false_positive[[RADIUS, LUNATE, ULNA]]).all()
+    absent = ~masks.any(axis=(1, 2))
+    assert np.isnan(scores["dice"][absent]).all()
+    assert not np.isnan(scores["dice"][~absent]).any()
 
 
 def test_pictures_are_scored_against_masks_that_are_changed_alike(script, masks, tmp_path):
@@ -76,12 +83,22 @@ def test_pictures_are_scored_against_masks_that_are_changed_alike(script, masks,
         assert found.scores[0, ULNA] > 0.92, variant
         assert found.scores[0, LUNATE] < 1e-3
         assert found.seconds > 0
+        assert found.flag == PART.format(1, NUM_BONES)  # one bone is no hand
+
+
+def test_a_whole_hand_is_not_flagged(script, sample_data):
+    item = data_list(sample_data)[0]
+    paths = Path(item["image"]), Path(item["label"])
+    hand = importlib.import_module("hands").Hand("dataset", "training settings", *paths)
+    found = script.segment(lambda _: hand.masks(), script.Task(hand))
+    assert found.flag == ""
+    assert np.nanmin(found.scores[0]) == 1
 
 
 def test_a_book_goes_on_where_it_stopped(script, tmp_path):
     path = tmp_path / "book.csv"
     book = script.ScoreBook(path)
-    first = case(script, value=1 / 3)
+    first = case(script, value=1 / 3, flag='blank: "check", or export')
     book.add(first)
     book.add(case(script, variant="blurred"))
     again = script.ScoreBook(path)
@@ -90,7 +107,7 @@ def test_a_book_goes_on_where_it_stopped(script, tmp_path):
     task = script.Task(hand)
     assert task in again
     np.testing.assert_allclose(again[task].scores, first.scores, rtol=1e-5)
-    assert (again[task].seconds, again[task].patient) == (0.25, "patient")
+    assert (again[task].seconds, again[task].patient, again[task].flag) == (0.25, "patient", first.flag)
     other = hands.Hand("wild", hands.Half.TRAINING, tmp_path / "patient" / "b.png", tmp_path / "b.json")
     assert script.Task(other) not in again
     again.add(case(script, image="b"))
