@@ -32,7 +32,10 @@ def bundles(repository, tmp_path, monkeypatch):
     monkeypatch.setenv("HANDSEG_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HANDSEG_BUNDLES", str(tmp_path / "bundles"))
     source = repository / "bundles" / "effisegnet" / "configs"
-    shutil.copytree(source, tmp_path / "bundles" / "effisegnet" / "configs")
+    configs = tmp_path / "bundles" / "effisegnet" / "configs"
+    shutil.copytree(source, configs)
+    described = json.loads((configs / "metadata.json").read_text())
+    (configs / "metadata.json").write_text(json.dumps({**described, "weights": {}}))
     return tmp_path / "bundles"
 
 
@@ -65,6 +68,15 @@ def test_a_bundle_without_weights(bundles):
     assert {"dice_focal", "finetune", "reference"} <= set(bundle["overlays"])
     assert not {"train", "inference", "evaluate", "metadata"} & set(bundle["overlays"])
     assert bundle["weights"] == {"path": str(bundles / "effisegnet/models/model.pt"), "present": False}
+
+
+def test_weights_that_are_not_the_bundles_are_a_problem(bundles):
+    save_weights(EffiSegNet(decoder_channels=8), bundles / "effisegnet" / "models" / "model.pt")
+    metadata_file = bundles / "effisegnet" / "configs" / "metadata.json"
+    described = json.loads(metadata_file.read_text())
+    metadata_file.write_text(json.dumps({**described, "weights": {"models/model.pt": {"sha256": "0" * 64}}}))
+    (bundle,) = system_info()["bundles"]
+    assert "is not the file whose SHA-256 digest stands in the bundle's metadata.json" in bundle["problem"]
 
 
 def test_a_bundle_with_weights(bundles):
@@ -163,7 +175,8 @@ def test_the_text_is_a_table_of_what_json_holds(bundles):
     first, *lines = text.splitlines()
     assert first.startswith(f"handseg {__version__}   Python {info['python']}   torch {info['packages']['torch']}")
     assert f"  folder    {bundles / 'effisegnet'}" in lines
-    assert "  input     1 x 32*n x 32*n, image_size 512" in lines
+    size = json.loads((bundles / "effisegnet" / "configs" / "inference.json").read_text())["image_size"]
+    assert f"  input     1 x 32*n x 32*n, image_size {size}" in lines
     assert "  output    29 overlapping masks" in lines
     assert f"  weights   none at {bundles / 'effisegnet/models/model.pt'}" in lines
     assert lines[-2:] == ["Cache", f"  {info['cache']}"]

@@ -15,7 +15,7 @@ from handseg_bundle_common.packaging import sample_dice
 from handseg_bundle_common.weights import stored_settings
 
 MAX_BYTES, MAX_PARAMETERS = 16_000_000, 7_900_000
-NETWORKS = ("effisegnet", "segformer", "swin_unetr", "unetplusplus")
+NETWORKS = ("effisegnet", "segformer", "unetplusplus")
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
