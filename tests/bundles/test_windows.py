@@ -36,8 +36,9 @@ def _save_as_training_does(bundle, **overrides):
 @pytest.mark.parametrize(("window_size", "roi"), [(32, 32), (None, 64)], ids=["windows", "whole radiographs"])
 def test_prediction_takes_the_windows_of_the_training_over(bundle, window_size, roi):
     _save_as_training_does(bundle, window_size=window_size, overlap=0.5)
-    settings = stored_settings(bundle / "models" / "model.pt")
+    trained = bundle / "models" / "trained" / "model.pt"
+    settings = stored_settings(trained)
     assert (settings["window_size"], settings["overlap"]) == (window_size, 0.5)
-    inferer = load_predictor(str(bundle), device="cpu").inferer
+    inferer = load_predictor(str(bundle), device="cpu", weights=trained).inferer
     assert tuple(inferer.roi_size) == (roi, roi)
     assert inferer.overlap == 0.5

@@ -29,9 +29,11 @@ def weights(tmp_path_factory):
 
 @pytest.fixture
 def bundle(repository, tmp_path) -> Path:
-    """The configurations of a bundle, in a folder of its name."""
+    """The configurations of a bundle, in a folder of its name, with metadata that tells of no weights."""
     folder = tmp_path / "elsewhere" / "effisegnet"
     shutil.copytree(repository / "bundles" / "effisegnet" / "configs", folder / "configs")
+    metadata = folder / "configs" / "metadata.json"
+    metadata.write_text(json.dumps({**json.loads(metadata.read_text()), "weights": {}}))
     return folder
 
 
