@@ -267,10 +267,12 @@ def _bundles(arguments: argparse.Namespace, repository: Path) -> list[Path]:
         raise HandsegInputError("--publish", "is for the repository's own bundles", "leave out --bundles or --publish")
     own = [str(repository / "bundles" / name) for name in BUNDLES]
     roots = [Path(find_bundle(name)) for name in arguments.bundles or own]
-    for root in roots:
-        if not (root / WEIGHTS).is_file():
-            raise HandsegInputError(root / WEIGHTS, "is not there", "train the bundle, or name others with --bundles")
-    return roots
+    bare = [root for root in roots if not (root / WEIGHTS).is_file()]
+    if bare and (arguments.bundles or len(bare) == len(roots)):
+        raise HandsegInputError(bare[0] / WEIGHTS, "is not there", "train the bundle, or name others with --bundles")
+    for root in bare:
+        print(f"{root.name} is left out: it has no weights", file=sys.stderr)
+    return [root for root in roots if root not in bare]
 
 
 def _write(path: Path, text: str) -> None:

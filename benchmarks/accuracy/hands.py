@@ -36,8 +36,8 @@ class Reserved:
     share: float
 
 
-# The recipes train on the hands of seed 7000 and validate on those of 7001 (pretrain_simulated.json, simulation_seed).
-# A training with other seeds keeps off all of `handseg_bundle_common.simulation.RESERVED_SEEDS`, which these are among.
+# The recipes' own seeds stand in pretrain_simulated.json; a training with other seeds keeps off all of
+# `handseg_bundle_common.simulation.RESERVED_SEEDS`, which these are among.
 RESERVED = (
     Reserved("dataset", 9001, Half.TRAINING, 0.25),
     Reserved("shifted", 9002, Half.SHIFTED, 0.5),

@@ -59,8 +59,17 @@ def machine(device: torch.device) -> str:
     """Describe what the networks ran on."""
     gpu = f"{torch.cuda.get_device_name(device)}, " if device.type == "cuda" else ""
     threads = torch.get_num_threads()
-    cores = f"{os.cpu_count()} cores ({platform.machine()}), {threads} thread{'s' * (threads > 1)}"
+    cores = f"{os.cpu_count()} cores ({_processor()}), {threads} thread{'s' * (threads > 1)}"
     return f"{gpu}{cores}, PyTorch {torch.__version__}"
+
+
+def _processor() -> str:
+    """Return the model of the processor where Linux tells it, or else its architecture."""
+    try:
+        told = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    except OSError:
+        told = None
+    return told[1].strip() if told else platform.machine()
 
 
 def page(report: Report) -> str:

@@ -131,13 +131,16 @@ def robustness_table(results: Sequence[Result]) -> str:
 
 
 def false_positives_table(results: Sequence[Result]) -> str:
-    """Return the percentage found of the bones that are not there, for variants that cut some off."""
+    """Return the percentage found of the bones that are not there, for the variants that cut some off."""
     rows = []
     for variant in results[0].robustness:
         shares = [100 * _mean(column(result.robustness[variant], "false_positive")) for result in results]
         if not np.isnan(shares).all():
             rows.append((variant, *(f"{share:.1f}" for share in shares)))
-    return table(("picture", *(result.name for result in results)), rows)
+    if not rows:
+        return "No change of the picture cuts a bone off whole."
+    told = "Found though they are not in the picture, in % of the bones that are cut off whole:"
+    return f"{told}\n\n{table(('picture', *(result.name for result in results)), rows)}"
 
 
 def weights_table(results: Sequence[Result]) -> str:

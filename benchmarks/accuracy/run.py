@@ -129,7 +129,8 @@ def _check_own(field: Sequence[Contestant], arguments: argparse.Namespace, bundl
         for folder in contestant.member_folders:
             if folder.parent != bundles.resolve():
                 problem = f"has the member {folder}, which is not the repository's"
-                raise HandsegInputError(contestant.name, problem, "unset HANDSEG_BUNDLES, or leave out --publish")
+                remedy = "run from the repository's root with HANDSEG_BUNDLES unset, or leave out --publish"
+                raise HandsegInputError(contestant.name, problem, remedy)
 
 
 def _sorted_out(field: Sequence[Contestant]) -> tuple[list[Contestant], list[Contestant]]:

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from handseg_bundle_common.ensemble.agreement import disagreement_map, member_agreement
     from handseg_bundle_common.ensemble.bundle import write_ensemble_bundle
     from handseg_bundle_common.ensemble.carpal import CarpalStage
-    from handseg_bundle_common.ensemble.case import case_flags
+    from handseg_bundle_common.ensemble.case import CaseFault, CaseReason, case_faults, case_flags
     from handseg_bundle_common.ensemble.confidence import (
         BoneConfidence,
         CaseConfidence,
@@ -31,6 +31,8 @@ __all__ = [
     "BoneConfidence",
     "CarpalStage",
     "CaseConfidence",
+    "CaseFault",
+    "CaseReason",
     "Combine",
     "ConfidenceTable",
     "EnsembleNetwork",
@@ -41,6 +43,7 @@ __all__ = [
     "Role",
     "Selection",
     "case_confidence",
+    "case_faults",
     "case_flags",
     "disagreement_map",
     "ensemble_settings",
@@ -71,7 +74,10 @@ _MODULES = {
     "Role": "members",
     "Selection": "selection",
     "case_confidence": "confidence",
+    "case_faults": "case",
     "case_flags": "case",
+    "CaseFault": "case",
+    "CaseReason": "case",
     "disagreement_map": "agreement",
     "ensemble_settings": "selection",
     "load_ensemble": "network",

@@ -60,7 +60,8 @@ def install_weights(weights: str | PathLike[str], bundle: str) -> Installed:
 
     They are stored as float16 with normalisation statistics in float32, and the metadata receives their digest. Before
     that, the bundle's network segments the sample radiographs in both precisions, which runs code that the bundle's
-    configuration names. What the benchmark found of the weights before is taken out of page and metadata.
+    configuration names. What the benchmark found of the weights before is taken out of the bundle's page and metadata;
+    an ensemble with the bundle as a member keeps its numbers until it is measured again.
 
     Args:
         weights: file that a training of the bundle wrote, with the settings that stand in its configurations.
@@ -75,7 +76,7 @@ def install_weights(weights: str | PathLike[str], bundle: str) -> Installed:
         raise HandsegInputError(root.name, "is an ensemble, whose weights are its members'", "name a member's bundle")
     _require_defaults(root, weights)
     predictor = load_predictor(str(root), device="cpu", weights=weights)
-    _require_finite(predictor, weights)
+    _require_finite(predictor, weights, "are not finite", "train again with a smaller learning rate")
     dice_before = sample_dice(predictor)
     with tempfile.TemporaryDirectory(dir=make_folder(root / "models"), prefix=".installing-") as folder:
         halved = Path(folder, "model.pt")
@@ -92,16 +93,16 @@ def _put_in_place(root: Path, halved: Path, predictor: Predictor, dice_before: f
     installed = Installed(root / _FILE, digest, halved.stat().st_size, parameters, dice_before)
     entry = {"sha256": digest, "bytes": installed.size, "parameters": parameters, "sample_dice": round(dice_before, 5)}
     metadata = read_json(root / METADATA, _COMPARE)
-    changed = declared_digest(root / _FILE) != digest
-    metadata[DECLARED] = {**metadata.get(DECLARED, {}), _FILE: entry}
-    if changed:
+    if declared_digest(root / _FILE) != digest:
         metadata["eval_metrics"] = {}
+    metadata[DECLARED] = {**metadata.get(DECLARED, {}), _FILE: entry}
+    page = with_numbers(root / CARD, NOT_MEASURED) if (root / CARD).exists() else None
     with write_atomically(root / METADATA) as temporary:
         temporary.write_text(json.dumps(metadata, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
-        # All but the renaming of the metadata is done: nothing that can fail stands between the two.
+        # Only syncing and renaming the metadata follow.
         halved.replace(root / _FILE)
-    if changed and (root / CARD).exists():
-        page = with_numbers(root / CARD, NOT_MEASURED)
+    # Numbers of the metadata stand on the page as well; without them, an earlier installation may have been cut off.
+    if page is not None and not metadata["eval_metrics"]:
         with write_atomically(root / CARD) as temporary:
             temporary.write_text(page, encoding="utf-8")
     return installed
@@ -119,22 +120,21 @@ def _require_defaults(root: Path, weights: str | PathLike[str]) -> None:
             raise HandsegInputError(weights, problem, "write these values into train.json and inference.json first")
 
 
-def _require_finite(predictor: Predictor, weights: str | PathLike[str]) -> None:
+def _require_finite(predictor: Predictor, weights: str | PathLike[str], problem: str, remedy: str) -> None:
     state = predictor.network.state_dict()
     broken = next((name for name, tensor in state.items() if not tensor.isfinite().all()), None)
     if broken is not None:
-        remedy = "train again with a smaller learning rate"
-        raise HandsegInputError(weights, f"holds numbers that are not finite (in {broken})", remedy)
+        raise HandsegInputError(weights, f"holds numbers that {problem} (in {broken})", remedy)
 
 
 def _require_same_dice(root: Path, halved: Path, dice_before: float, weights: str | PathLike[str]) -> None:
     """Refuse weights that segment otherwise in half precision."""
     predictor = load_predictor(str(root), device="cpu", weights=halved)
-    _require_finite(predictor, weights)
+    _require_finite(predictor, weights, "float16 cannot hold (above 65504)", "train again with more weight decay")
     found = sample_dice(predictor)
     if not abs(found - dice_before) <= HALF_PRECISION_TOLERANCE:
         problem = f"gives a mean Dice of {found:.4f} in half precision instead of {dice_before:.4f}"
-        raise HandsegInputError(weights, problem, "train again with more weight decay")
+        raise HandsegInputError(weights, problem, "train a little longer and install those weights")
 
 
 def sample_dice(predictor: Predictor) -> float:

@@ -62,5 +62,7 @@ def __getattr__(name: str) -> Any:
     try:
         module = import_module(f"{__name__}.{_MODULES[name]}")
     except ModuleNotFoundError as error:
+        if (error.name or "").startswith("handseg_bundle_common"):
+            raise
         raise HandsegInputError(error.name or name, "is not installed", 'pip install "handseg[simulate]"') from error
     return getattr(module, name)

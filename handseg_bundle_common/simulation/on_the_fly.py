@@ -31,7 +31,9 @@ _HAND = "hand"
 _LEVELS = 65535
 
 
-def simulated_items(count: int, presets: Sequence[str], seed: int, *, numbered: bool = False) -> list[dict[str, Any]]:
+def simulated_items(
+    count: int, presets: Sequence[str], seed: int, *, numbered: bool = False, apart_from: int | None = None
+) -> list[dict[str, Any]]:
     """Return data-list items of hands that `SimulateHandd` is to simulate.
 
     Args:
@@ -39,9 +41,11 @@ def simulated_items(count: int, presets: Sequence[str], seed: int, *, numbered: 
         presets: names of the settings that pairs of items take in turn, so that each has hands of both sides.
         seed: names the set of patients; sets of different seeds share none.
         numbered: item k is hand k of the set, for validation; otherwise a hand is drawn whenever the item is asked for.
+        apart_from: seed of the hands to train on, where these are to validate on.
 
     Raises:
-        HandsegInputError: there are no items or presets, no preset of a name, or the seed is negative or reserved.
+        HandsegInputError: there are no items or presets, no preset of a name, or the seed is negative, reserved or that
+            of the hands to train on.
     """
     if isinstance(presets, str) or not presets:
         raise HandsegInputError("presets", f"{presets!r} is no list of presets", "write a list such as \"['wild']\"")
@@ -49,6 +53,8 @@ def simulated_items(count: int, presets: Sequence[str], seed: int, *, numbered: 
     if seed in RESERVED_SEEDS:
         reserved = f"{RESERVED_SEEDS[0]} to {RESERVED_SEEDS[-1]}"
         raise HandsegInputError("seed", f"{seed} is one of the benchmarks' ({reserved})", "choose another")
+    if seed == apart_from:
+        raise HandsegInputError("validation_seed", f"{seed} is that of the hands to train on", "choose another")
     for name in presets:
         settings_of(name)
     items: list[dict[str, Any]] = []

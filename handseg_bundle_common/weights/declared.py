@@ -20,7 +20,9 @@ def declared_digest(path: str | os.PathLike[str]) -> str | None:
         Hexadecimal digits; None for a file that lies elsewhere, or that the metadata does not list.
     """
     try:
-        file = Path(path).expanduser().resolve()
+        file = Path(path).expanduser()
+        # Only the folder: a file that is itself a link, as archives of large files make them, is the bundle's all the same.
+        file = file.parent.resolve() / file.name
         metadata = json.loads((file.parents[1] / METADATA).read_bytes())
         digest = metadata[DECLARED][f"{file.parent.name}/{file.name}"]["sha256"]
     except (OSError, ValueError, TypeError, LookupError, RuntimeError):  # the last one for the home of nobody

@@ -77,8 +77,15 @@ class TestDefaultMembers:
     def test_every_bundle_with_weights_takes_part_with_them(self, ensemble):
         described = json.loads((ensemble / "configs" / "inference.json").read_text())["members"]
         members = [MemberSettings.parse(member) for member in described]
-        others = sorted(path.parents[1].name for path in ensemble.parent.glob("*/models/model.pt"))
-        others.remove(ensemble.name)
+        metadata = {
+            path.parents[1].name: json.loads(path.read_text())
+            for path in ensemble.parent.glob("*/configs/metadata.json")
+        }
+        others = sorted(
+            name
+            for name, of in metadata.items()
+            if "models/model.pt" in of.get("weights", {}) and name != ensemble.name
+        )
         assert sorted(member.bundle for member in members) == others
         assert [member.weights_file for member in members] == [
             ensemble.parent / member.bundle / "models" / "model.pt" for member in members

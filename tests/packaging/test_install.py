@@ -100,9 +100,30 @@ def test_numbers_of_other_weights_are_taken_off_the_page(installed, bundle):
     assert page == "# Ours\n<!-- benchmark -->\nNot measured yet.\n<!-- /benchmark -->\nend\n"
 
 
-def test_installing_again_gives_the_same_bytes_and_keeps_the_numbers(installed, bundle, trained):
+def test_numbers_that_an_interrupted_installation_left_are_taken_off_by_the_next(installed, bundle, trained):
     page = bundle / "docs" / "README.md"
     page.write_text(page.read_text().replace("Not measured yet.", "0.5"))
+    install_weights(trained, str(bundle))
+    assert "Not measured yet." in page.read_text()
+
+
+def test_a_page_without_markers_leaves_everything_as_it_was(installed, bundle, tmp_path, monkeypatch):
+    page = bundle / "docs" / "README.md"
+    text = page.read_text()
+    page.write_text("# Ours\n")
+    before = {path: path.read_bytes() for path in files(bundle)}
+    monkeypatch.setattr(install, "sample_dice", lambda _: 0.5)
+    with pytest.raises(HandsegInputError, match="has no <!-- benchmark -->"):
+        install_weights(weights_with(tmp_path / "model.pt", value=0.5), str(bundle))
+    assert {path: path.read_bytes() for path in files(bundle)} == before
+    page.write_text(text)
+
+
+def test_installing_again_gives_the_same_bytes_and_keeps_the_numbers(installed, bundle, trained):
+    page, metadata = bundle / "docs" / "README.md", bundle / "configs" / "metadata.json"
+    page.write_text(page.read_text().replace("Not measured yet.", "0.5"))
+    measured = json.loads(metadata.read_text()) | {"eval_metrics": {"mean_dice": 0.5}}
+    metadata.write_text(json.dumps(measured, indent=4, ensure_ascii=False) + "\n")
     before = [path.read_bytes() for path in files(bundle)]
     assert install_weights(trained, str(bundle)) == installed
     assert [path.read_bytes() for path in files(bundle)] == before
@@ -131,7 +152,7 @@ def weights_with(path: Path, value: float | None = None, **settings: object) -> 
         ),
         (lambda path: weights_with(path, image_size=96), "was trained with image_size 96"),
         (lambda path: weights_with(path, value=float("nan")), "holds numbers that are not finite"),
-        (lambda path: weights_with(path, value=7e4), "holds numbers that are not finite"),  # beyond float16
+        (lambda path: weights_with(path, value=7e4), "holds numbers that float16 cannot hold"),
     ],
     ids=["absent", "other network", "other size", "not a number", "too large"],
 )

@@ -91,6 +91,10 @@ def test_samplers_know_the_items_without_simulating_one():
     ("call", "problem"),
     [
         (lambda _: simulated_items(0, ["dataset"], 1), "count: 0 hands are none"),
+        (
+            lambda _: simulated_items(3, ["wild"], 1, apart_from=1),
+            "validation_seed: 1 is that of the hands to train on",
+        ),
         (lambda _: simulated_items(3, [], 1), "presets: .* is no list of presets"),
         (lambda _: simulated_items(3, "wild", 1), "presets: 'wild' is no list of presets"),
         (lambda _: simulated_items(3, ["tame"], 1), "tame"),

@@ -49,10 +49,14 @@ def test_a_file_without_a_digest_is_nobodys(shipped, text):
 
 
 def test_detours_lead_to_the_same_file(shipped, tmp_path):
+    digest = declared_digest(shipped)
+    assert digest is not None
     (tmp_path / "link").symlink_to(shipped.parent)
     (shipped.parent / "trained").mkdir()
-    for path in (tmp_path / "link" / "model.pt", shipped.parent / "trained" / ".." / "model.pt"):
-        assert declared_digest(path) == declared_digest(shipped)
+    shipped.rename(tmp_path / "kept_elsewhere.pt")
+    shipped.symlink_to(tmp_path / "kept_elsewhere.pt")
+    for path in (tmp_path / "link" / "model.pt", shipped.parent / "trained" / ".." / "model.pt", shipped):
+        assert declared_digest(path) == digest
         with pytest.raises(HandsegInputError, match="would be lost"):
             free_path(path)
 
