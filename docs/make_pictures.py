@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import cv2
@@ -65,12 +67,14 @@ def _write_learning_curves() -> None:
 
 
 def _draw_learning_curve(axes: Axes, path: Path) -> None:
-    """Draw Dice against the number of hands seen; a stage of the training is a shade."""
+    """Draw Dice against the number of hands seen; a stage of the training is a shade, other validation hands a gap."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    for name, column in _CURVES.items():
+    for colour, (name, column) in enumerate(_CURVES.items()):
         told = [row for row in rows if row[column]]
-        axes.plot([int(row["hands"]) for row in told], [float(row[column]) for row in told], ".-", label=name)
+        for number, (_, same) in enumerate(groupby(told, key=itemgetter("validation_seed"))):
+            hands, dice = zip(*((int(row["hands"]), float(row[column])) for row in same), strict=True)
+            axes.plot(hands, dice, ".-", color=f"C{colour}", label=None if number else name)
     start = 0
     for stage in dict.fromkeys(row["stage"] for row in rows):
         of_stage = [row for row in rows if row["stage"] == stage]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 from pathlib import Path
 
@@ -57,3 +59,18 @@ def test_predictions_have_its_native_size(radiograph: Path, tmp_path: Path) -> N
     with Image.open(output / "overlays" / radiograph.name) as picture:
         assert picture.height >= size[0]
         assert picture.width > size[1]
+
+
+def test_the_shipped_ensemble_finds_every_bone(radiograph: Path, tmp_path: Path) -> None:
+    """One point well inside each bone, where a file beside the picture gives them, is covered by the bone's mask."""
+    landmarks = radiograph.with_name(f"{radiograph.stem}_landmarks.json")
+    if not landmarks.exists():
+        pytest.skip(f"{landmarks} is not there")
+    predict([radiograph], "ensemble", tmp_path / "output", device="cpu")
+    codes = read_submission(tmp_path / "output" / "predictions.csv")[radiograph.name]
+    masks = {bone: decode_rle(code, *read_size(radiograph)) for bone, code in codes.items()}
+    points = json.loads(landmarks.read_text())["points"]
+    assert sorted(points) == sorted(BONE_NAMES)
+    assert [bone for bone, (x, y) in points.items() if not masks[bone][y, x]] == []
+    with (tmp_path / "output" / "images.csv").open() as file:
+        assert [row["picture"] for row in csv.DictReader(file)] == [""]
