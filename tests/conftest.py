@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -24,3 +28,32 @@ def repository() -> Path:
 def sample_data() -> Path:
     """Eight simulated hands of four patients, the default data of every bundle."""
     return REPOSITORY / "data" / "sample"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium without a window, driven by Selenium; its log `performance` tells every request of a page."""
+    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
+    if not all(programs):
+        pytest.skip("pages in a browser (apt-get install chromium chromium-driver)")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="pages in a browser (pip install selenium)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs[0]
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    sandbox = [] if os.name == "nt" or os.geteuid() else ["--no-sandbox"]
+    for argument in ("--headless=new", "--disable-dev-shm-usage", "--force-prefers-reduced-motion", *sandbox):
+        options.add_argument(argument)
+    driver = webdriver.Chrome(options, webdriver.ChromeService(programs[1]))
+    yield driver
+    driver.quit()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Name what was not tested in the very last line, where nobody overlooks it."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return
+    reasons = {report.longrepr[2].removeprefix("Skipped: ") for report in reporter.stats.get("skipped", ())}
+    if reasons:
+        reporter.write_line(f"not tested here: {'; '.join(sorted(reasons))}")

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 import fire
 
 from handseg_bundle_common import __version__
+from handseg_bundle_common.cli.analyze import analyze
 from handseg_bundle_common.cli.arguments import Job, Result
 from handseg_bundle_common.cli.data import check_data, make_folds, simulate
 from handseg_bundle_common.cli.ensembles import select_members, vote
+from handseg_bundle_common.cli.measure import measure
 from handseg_bundle_common.cli.models import cross_validate, info, install_weights, predict
 from handseg_bundle_common.errors import EXIT_CODE, HandsegInputError, input_error_message
 
@@ -65,11 +67,13 @@ def read_command(words: Sequence[str]) -> object:
 
 
 _VERBS = {
+    "analyze": analyze,
     "check-data": check_data,
     "cross-validate": cross_validate,
     "info": info,
     "install-weights": install_weights,
     "make-folds": make_folds,
+    "measure": measure,
     "predict": predict,
     "select-members": select_members,
     "simulate": simulate,

@@ -1,0 +1,84 @@
+"""What was found, in as many lines as a terminal shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from handseg_bundle_common.analysis.case import SMALL_CHANNELS
+from handseg_bundle_common.analysis.collect import Analysis
+from handseg_bundle_common.analysis.compare import Comparison
+from handseg_bundle_common.anatomy import BONES
+from handseg_bundle_common.metrics import bootstrap_interval
+
+_LISTED = 5
+
+
+def summary_text(analysis: Analysis, comparison: Comparison | None = None) -> str:
+    """Return Dice with intervals, the worst bones and images, the most frequent faults, and what could not be scored.
+
+    Args:
+        analysis: what was found.
+        comparison: the same images beside those of another model.
+    """
+    lines = [*_dice_lines(analysis), *_worst_lines(analysis), *_fault_lines(analysis)]
+    if comparison is not None:
+        lines += _difference_lines(comparison)
+    lines += _left_out("without a prediction, not scored", analysis.sources.unpredicted)
+    lines += _left_out("predicted without a label, not scored", analysis.sources.unlabelled)
+    # A terminal shows text, which bytes of a file's name that are no characters are not.
+    return "\n".join(lines).encode(errors="backslashreplace").decode()
+
+
+def _dice_lines(analysis: Analysis) -> Iterator[str]:
+    patients = analysis.patients
+    yield f"{len(patients)} images of {len(set(patients))} patients; Dice with 95 % intervals over patients:"
+    dice = analysis.scores("dice")
+    for name, values in (
+        ("all bones", dice),
+        ("small bones", dice[:, SMALL_CHANNELS]),
+        ("overlap zones", analysis.overlap_dice),
+    ):
+        found = bootstrap_interval(values, patients)
+        interval = "" if np.isnan(found.low) else f" ({found.low:.4f} to {found.high:.4f})"
+        yield f"  {name:<14}{found.estimate:.4f}{interval}"
+
+
+def _worst_lines(analysis: Analysis) -> Iterator[str]:
+    means = analysis.scores("dice").mean(axis=0)
+    bones = (f"{BONES[k].anatomical_name} {means[k]:.3f}" for k in np.argsort(means)[:_LISTED])
+    yield f"worst bones: {', '.join(bones)}"
+    yield "worst images:"
+    for case in sorted(analysis.cases, key=lambda case: case.mean_dice)[:_LISTED]:
+        yield f"  {case.image_name} {case.mean_dice:.3f}  {case.faults[0].text if case.faults else ''}".rstrip()
+
+
+def _fault_lines(analysis: Analysis) -> Iterator[str]:
+    names = {bone.name: bone.anatomical_name for bone in BONES}
+    counts = Counter(
+        f"{' and '.join(names[bone] for bone in (fault.bone, fault.other) if bone)} {fault.kind}"
+        for case in analysis.cases
+        for fault in case.faults
+    )
+    faulty = sum(bool(case.faults) for case in analysis.cases)
+    yield f"faults: {counts.total()} in {faulty} of {len(analysis.cases)} images" + (", most often:" if counts else "")
+    for text, count in counts.most_common(_LISTED):
+        yield f"  {count} x {text}"
+
+
+def _difference_lines(comparison: Comparison) -> Iterator[str]:
+    table = comparison.differences.set_index("bone")
+    yield f"against the other predictions, on {len(comparison.pairs)} images of both:"
+    for name in ("all", "small", "overlap"):
+        row = table.loc[name]
+        yield f"  {row['anatomical_name']:<14}{row['difference']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})"
+    yield from _left_out("only here, not compared", comparison.only_first)
+    yield from _left_out("only in the other predictions, not compared", comparison.only_other)
+
+
+def _left_out(what: str, names: Sequence[str]) -> Iterator[str]:
+    if names:
+        more = ", ..." if len(names) > _LISTED else ""
+        yield f"{len(names)} images {what}: {', '.join(names[:_LISTED])}{more}"

@@ -1,0 +1,154 @@
+"""What was analysed as tables, each as CSV and as Parquet."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from handseg_bundle_common.analysis.collect import Analysis
+from handseg_bundle_common.analysis.faults import Fault
+from handseg_bundle_common.anatomy import BONE_NAMES, BONES, CHANNEL, NUM_BONES, SMALL_BONES
+from handseg_bundle_common.files import write_atomically, write_csv
+from handseg_bundle_common.metrics import CONFUSION_LABELS, CaseScores, bootstrap_interval, per_bone_table
+
+SCORES = tuple(field.name for field in fields(CaseScores))
+# Columns of whole numbers, which a table of floating-point numbers would spoil.
+_COUNTS = {"false_positive_px", "false_negative_px", "predicted_px", "reference_px", "extra_components"}
+_COUNTS |= {"extra_holes", "extra_hole_px"}
+# Scores beside Dice of which the table of bones has the means.
+_MEANS = ("boundary_error_rate", "nsd_2px", "hd95_px", "mean_surface_distance_px", "relative_size_error")
+_TOP_CONFUSIONS = 30
+
+
+def scores_table(analysis: Analysis) -> pd.DataFrame:
+    """Return one row an image and bone: image, patient, bone, and every column of `metrics.CaseScores`."""
+    cases = analysis.cases
+    table = pd.DataFrame(
+        {
+            "image": np.repeat([_text(case.image_name) for case in cases], NUM_BONES),
+            "patient": np.repeat([_text(case.patient) for case in cases], NUM_BONES),
+            "bone": np.tile(BONE_NAMES, len(cases)),
+            **{name: analysis.scores(name).ravel() for name in SCORES},
+            "overlap_dice": analysis.overlap_dice.ravel(),
+        }
+    )
+    return table.astype(dict.fromkeys(_COUNTS, "Int64"))
+
+
+def cases_table(analysis: Analysis) -> pd.DataFrame:
+    """Return one row an image: mean, small-bone and overlap-zone Dice, worst bone, wrist angle and faults."""
+    return pd.DataFrame(
+        {
+            "image": _text(case.image_name),
+            "patient": _text(case.patient),
+            "height": case.height,
+            "width": case.width,
+            "mean_dice": case.mean_dice,
+            "small_dice": case.small_dice,
+            "overlap_dice": case.mean_overlap_dice,
+            "worst_bone": case.worst_bone,
+            "worst_dice": float(np.nanmin(case.scores.dice)),
+            "wrist_angle": case.wrist_angle,
+            "faults": len(case.faults),
+            "faults_text": case.faults_text,
+        }
+        for case in analysis.cases
+    )
+
+
+def bones_table(analysis: Analysis) -> pd.DataFrame:
+    """Return one row a bone, group and all: `metrics.per_bone_table` of Dice, its interval, and means of other scores.
+
+    The intervals of bones are bootstrapped over patients; groups have none. Bones also have the number of images in
+    which they were missed, and of those in which they were drawn though they are not there.
+    """
+    names = [_text(name) for name in analysis.image_names]
+    dice, expected, predicted = (analysis.scores(name) for name in ("dice", "reference_px", "predicted_px"))
+    table = pd.DataFrame(per_bone_table(dice, names)).rename(columns={"name": "bone", "mean": "dice"})
+    intervals = [bootstrap_interval(column, analysis.patients) for column in dice.T]
+    table["dice_low"] = pd.Series([interval.low for interval in intervals])
+    table["dice_high"] = pd.Series([interval.high for interval in intervals])
+    for name in _MEANS:
+        table[name] = [row["mean"] for row in per_bone_table(analysis.scores(name))]
+    table["overlap_dice"] = [row["mean"] for row in per_bone_table(analysis.overlap_dice)]
+    is_there, is_found = expected > 0, predicted > 0
+    for name, images in (("missed", is_there & ~is_found), ("false_alarms", ~is_there & is_found)):
+        table[name] = pd.Series(images.sum(axis=0), dtype="Int64")
+    table["is_small"] = table["bone"].isin(SMALL_BONES)
+    return table
+
+
+def confusion_table(analysis: Analysis) -> pd.DataFrame:
+    """Return one row a pair of labels: what the reference says, what was predicted, pixels, and share of the label."""
+    confusion, labels = analysis.confusion, CONFUSION_LABELS
+    return pd.DataFrame(
+        {
+            "label": np.repeat(labels, len(labels)),
+            "predicted": np.tile(labels, len(labels)),
+            "pixels": confusion.counts.ravel(),
+            "rate": confusion.rates().ravel(),
+        }
+    )
+
+
+def top_confusions(analysis: Analysis, count: int = _TOP_CONFUSIONS) -> pd.DataFrame:
+    """Return the rows of `confusion_table` about two different bones, largest share first; none without a pixel."""
+    table = confusion_table(analysis)
+    are_bones = table["label"].isin(BONE_NAMES) & table["predicted"].isin(BONE_NAMES)
+    confused = table[are_bones & (table["label"] != table["predicted"]) & (table["pixels"] > 0)]
+    return confused.sort_values("rate", ascending=False, kind="stable").head(count).reset_index(drop=True)
+
+
+def faults_table(analysis: Analysis) -> pd.DataFrame:
+    """Return one row a fault, in the order of the images and the worst of each first."""
+    columns = ("image", "patient", "kind", "bone", "anatomical_name", "other", "severity", "text")
+    rows = (
+        (_text(case.image_name), _text(case.patient), *_about(fault))
+        for case in analysis.cases
+        for fault in case.faults
+    )
+    return pd.DataFrame(rows, columns=columns).astype({"severity": float, "other": "string"})
+
+
+def _about(fault: Fault) -> tuple[str, str, str, str | None, float, str]:
+    name = BONES[CHANNEL[fault.bone]].anatomical_name
+    return str(fault.kind), fault.bone, name, fault.other, fault.severity, fault.text
+
+
+def write_tables(analysis: Analysis, output: str | PathLike[str]) -> None:
+    """Write `scores`, `cases`, `bones`, `confusion`, `top_confusions` and `faults` as `.csv` and `.parquet`.
+
+    Raises:
+        HandsegInputError: a file cannot be written.
+    """
+    tables = {
+        "scores": scores_table(analysis),
+        "cases": cases_table(analysis),
+        "bones": bones_table(analysis),
+        "confusion": confusion_table(analysis),
+        "top_confusions": top_confusions(analysis),
+        "faults": faults_table(analysis),
+    }
+    for name, table in tables.items():
+        write_table(Path(output, name), table)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as `<path>.csv` and `<path>.parquet`; in the CSV numbers have six decimals and NaN is empty.
+
+    Raises:
+        HandsegInputError: a file cannot be written.
+    """
+    with write_csv(f"{path}.csv") as file:
+        table.to_csv(file, index=False, float_format="%.6f", lineterminator="\n")
+    with write_atomically(f"{path}.parquet") as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def _text(name: str) -> str:
+    """Return a name as pandas and Parquet can hold it, whatever bytes a file's name has."""
+    return name.encode(errors="backslashreplace").decode()

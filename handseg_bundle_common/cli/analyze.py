@@ -1,0 +1,50 @@
+"""The verb analyze."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from handseg_bundle_common.cli.arguments import Job, check_values, number_of
+
+
+def analyze(
+    predictions: str,
+    labels: str,
+    output: str,
+    *,
+    compare: str | None = None,
+    images: str | None = None,
+    workers: int | str | None = None,
+) -> Job:
+    """Find out where the Dice is lost: tables, figures and a report that opens in any browser.
+
+    Names what went wrong with each bone: missing, extra, shifted, swapped, with a hole, in parts, of the wrong size.
+    An analysis that was interrupted goes on where it stopped.
+
+    Args:
+        predictions: submission CSV, or results folder from predict or cross-validate.
+        labels: data set with the polygons of the images; its radiographs are shown in the report if they are there.
+        output: folder for tables, figures and the report.
+        compare: predictions of another model for the same images, or the folder of its analysis.
+        images: folder of the radiographs, if they do not lie in the data set.
+        workers: processes; by default one a core, as far as there are enough images.
+    """
+    check_values(predictions=predictions, labels=labels, output=output, compare=compare, images=images)
+    processes = None if workers is None else number_of("workers", workers, int)
+
+    def start() -> str:
+        from handseg_bundle_common import analysis  # noqa: PLC0415
+        from handseg_bundle_common.analysis.report import write_report  # noqa: PLC0415
+
+        found = analysis.analyse(predictions, labels, output, images=images, workers=processes)
+        analysis.write_tables(found, output)
+        other = comparison = None
+        if compare is not None:
+            others, kept = analysis.analysed_predictions(compare, labels)
+            other = analysis.analyse(others, labels, kept or Path(output, "other"), images=images, workers=processes)
+            comparison = analysis.pair_up(found, other)
+            analysis.write_comparison(comparison, output)
+        report = write_report(found, Path(output), other)
+        return f"{analysis.summary_text(found, comparison)}\nreport: {report}\ntables: {output}"
+
+    return Job(start)

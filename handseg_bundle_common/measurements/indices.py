@@ -1,0 +1,135 @@
+"""Indices of the wrist and the palm: carpal height ratios, metacarpal index, and ulnar variance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from handseg_bundle_common.measurements.bones import BoneMeasures
+from handseg_bundle_common.measurements.frame import THIRD_METACARPAL, HandFrame
+from handseg_bundle_common.measurements.marks import Line, Measure, why_missing
+from handseg_bundle_common.measurements.regions import BoneRegion
+from handseg_bundle_common.measurements.ulnar_variance import ulnar_variance
+
+# Metacarpals of the index to the little finger.
+METACARPALS = ("finger-7", "finger-11", "finger-15", "finger-19")
+
+# Share of a metacarpal's length over which the width of its middle is averaged: no single row of pixels decides.
+_MIDSHAFT = 0.05
+
+
+@dataclass(frozen=True)
+class Indices:
+    """Indices of one hand; distances in px.
+
+    Attributes:
+        carpal_height: see `carpal_height`.
+        carpal_height_ratio: carpal height over the length of the third metacarpal on its axis (Youm, McMurtry, Flatt &
+            Gillespie, Kinematics of the wrist, J Bone Joint Surg Am 60:423, 1978).
+        revised_carpal_height_ratio: carpal height over the length of the capitate, its extent along its long axis
+            (Nattrass, King, McMurtry & Brant, J Bone Joint Surg Am 76:88, 1994).
+        metacarpal_index: see `metacarpal_index`.
+        ulnar_variance: see `ulnar_variance.ulnar_variance`.
+    """
+
+    carpal_height: Measure
+    carpal_height_ratio: Measure
+    revised_carpal_height_ratio: Measure
+    metacarpal_index: Measure
+    ulnar_variance: Measure
+
+
+def measure_indices(
+    regions: Mapping[str, BoneRegion], bones: Mapping[str, BoneMeasures], frame: HandFrame | None
+) -> Indices:
+    """Return the indices of a hand, each with the reason where it cannot be taken.
+
+    Args:
+        regions: the bones that were found.
+        bones: their measures.
+        frame: the hand's directions.
+    """
+    height = carpal_height(regions, frame)
+    axis = _on_axis(regions, frame)
+    return Indices(
+        carpal_height=height,
+        carpal_height_ratio=Measure(missing=height.missing) if axis is None else _ratio(height, axis),
+        revised_carpal_height_ratio=_revised(height, regions, bones),
+        metacarpal_index=metacarpal_index(regions, bones),
+        ulnar_variance=ulnar_variance(regions),
+    )
+
+
+def carpal_height(regions: Mapping[str, BoneRegion], frame: HandFrame | None) -> Measure:
+    """Return the distance from the base of the third metacarpal to the radius, in px.
+
+    It is measured on the third metacarpal's long axis, continued to the distal outline of the radius (Youm et al.,
+    see `Indices`).
+
+    Args:
+        regions: the bones that were found.
+        frame: the hand's directions.
+    """
+    missing = why_missing(regions, THIRD_METACARPAL) or why_missing(regions, "Radius", whole=False)
+    axis = _on_axis(regions, frame)
+    if missing or frame is None or axis is None:
+        return Measure(missing=missing or "too few bones to tell how the hand lies")
+    base, _ = axis
+    reached = regions["Radius"].on_line(base, -frame.distal)
+    if reached is None or reached[0] < 0:
+        return Measure(missing="the axis of the third metacarpal does not meet the radius")
+    return Measure(reached[0], ((base, base - reached[0] * frame.distal), axis))
+
+
+def metacarpal_index(regions: Mapping[str, BoneRegion], bones: Mapping[str, BoneMeasures]) -> Measure:
+    """Return the mean over the second to fifth metacarpal of length over width at the middle of the length.
+
+    Sinclair, Kitchin & Turner, The Marfan syndrome, Q J Med 29:19, 1960.
+
+    Args:
+        regions: the bones that were found.
+        bones: their measures.
+    """
+    missing = why_missing(regions, *METACARPALS)
+    if missing:
+        return Measure(missing=missing)
+    middles = [_midshaft(regions[bone], bones[bone].length) for bone in METACARPALS]
+    ratios = [bones[bone].length / abs(end - start) for bone, (start, end) in zip(METACARPALS, middles, strict=True)]
+    return Measure(float(np.mean(ratios)), tuple(middles))
+
+
+def _on_axis(regions: Mapping[str, BoneRegion], frame: HandFrame | None) -> Line | None:
+    """Return the third metacarpal's base and head on its long axis."""
+    metacarpal = regions.get(THIRD_METACARPAL)
+    if frame is None or metacarpal is None or metacarpal.is_cut:
+        return None
+    ends = metacarpal.on_line(metacarpal.middle, frame.distal)
+    if ends is None:
+        return None
+    base, head = (metacarpal.middle + place * frame.distal for place in ends)
+    return base, head
+
+
+def _ratio(height: Measure, line: Line) -> Measure:
+    """Return carpal height over the length of a line."""
+    if height.missing:
+        return Measure(missing=height.missing)
+    return Measure(height.value / abs(line[1] - line[0]), (line,))
+
+
+def _revised(height: Measure, regions: Mapping[str, BoneRegion], bones: Mapping[str, BoneMeasures]) -> Measure:
+    missing = why_missing(regions, "Capitate")
+    return Measure(missing=missing) if missing else _ratio(height, bones["Capitate"].calipers[0])
+
+
+def _midshaft(region: BoneRegion, length: float) -> Line:
+    """Return the width at the middle of a bone's length: the area of a short piece of it over the piece's length."""
+    start, end = region.extent(region.axis)
+    places = region.pixels * region.axis.conjugate() - (start + end) / 2
+    half = max(_MIDSHAFT * length, 2.0) / 2
+    shares = np.clip(half + 0.5 - np.abs(places.real), 0, 1)
+    width, middle = shares.sum() / (2 * half), shares @ places.imag / shares.sum()
+    first, last = ((start + end) / 2 + 1j * (middle + side * width / 2) for side in (-1, 1))
+    return first * region.axis, last * region.axis
