@@ -24,7 +24,8 @@ def hands(script, folder):
 
 def test_no_recipe_trains_or_validates_on_reserved_seeds(script, repository):
     recipes = list(repository.glob("bundles/*/configs/pretrain_simulated.json"))
-    seeds = {json.loads(recipe.read_text())[name] for recipe in recipes for name in ("simulation_seed", "validation_seed")}
+    names = ("simulation_seed", "validation_seed")
+    seeds = {json.loads(recipe.read_text())[name] for recipe in recipes for name in names}
     assert seeds
     assert not seeds & set(RESERVED_SEEDS)
     assert len({reserved.seed for reserved in script.RESERVED}) == len(script.RESERVED)
