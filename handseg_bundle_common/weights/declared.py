@@ -21,7 +21,7 @@ def declared_digest(path: str | os.PathLike[str]) -> str | None:
     """
     try:
         file = Path(path).expanduser()
-        # Only the folder: a file that is itself a link, as stores of large files make them, is the bundle's all the same.
+        # Only the folder: a file that is itself a link, as stores of large files make it, is the bundle's all the same.
         file = file.parent.resolve() / file.name
         metadata = json.loads((file.parents[1] / METADATA).read_bytes())
         digest = metadata[DECLARED][f"{file.parent.name}/{file.name}"]["sha256"]
