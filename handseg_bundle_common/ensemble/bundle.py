@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -17,9 +18,10 @@ from handseg_bundle_common.ensemble.members import Member, MemberSettings
 from handseg_bundle_common.ensemble.network import Combine
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder, read_json, write_atomically
-from handseg_bundle_common.weights import METADATA, find_bundle, known_bundles, stored_settings
+from handseg_bundle_common.weights import DECLARED, METADATA, find_bundle, known_bundles, stored_settings
 
 _TEMPLATE = "ensemble"
+_WEIGHTS = "models/model.pt"
 _CONFIGS = ("inference.json", "evaluate.json")
 
 
@@ -61,9 +63,11 @@ def write_ensemble_bundle(selection: Mapping[str, Any], output: str | PathLike[s
     metadata = _document(template / METADATA)
     metadata |= {"changelog": {metadata["version"]: f"chosen by select-members: {', '.join(fusion.names)}"}}
     metadata |= {"name": folder.name, "thresholds": dict(zip(BONE_NAMES, fusion.thresholds.tolist(), strict=True))}
-    _write_json(folder / METADATA, metadata)
     _write_text(folder / "docs" / "README.md", _readme(folder.name, members))
-    save_fusion(fusion, folder / "models" / "model.pt", {"image_size": image_size})
+    save_fusion(fusion, folder / _WEIGHTS, {"image_size": image_size})
+    content = (folder / _WEIGHTS).read_bytes()
+    entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    _write_json(folder / METADATA, {**metadata, "eval_metrics": {}, DECLARED: {_WEIGHTS: entry}})
     return folder
 
 

@@ -102,7 +102,7 @@ def _put_in_place(root: Path, halved: Path, predictor: Predictor, dice_before: f
         # Only syncing and renaming the metadata follow.
         halved.replace(root / _FILE)
     # Numbers of the metadata stand on the page as well; without them, an earlier installation may have been cut off.
-    if page is not None and not metadata["eval_metrics"]:
+    if page is not None and not metadata.get("eval_metrics"):
         with write_atomically(root / CARD) as temporary:
             temporary.write_text(page, encoding="utf-8")
     return installed

@@ -20,14 +20,20 @@ def declared_digest(path: str | os.PathLike[str]) -> str | None:
         Hexadecimal digits; None for a file that lies elsewhere, or that the metadata does not list.
     """
     try:
-        file = Path(path).expanduser()
-        # Only the folder: a file that is itself a link, as stores of large files make it, is the bundle's all the same.
-        file = file.parent.resolve() / file.name
-        metadata = json.loads((file.parents[1] / METADATA).read_bytes())
-        digest = metadata[DECLARED][f"{file.parent.name}/{file.name}"]["sha256"]
-    except (OSError, ValueError, TypeError, LookupError, RuntimeError):  # the last one for the home of nobody
+        given = Path(path).expanduser()
+        # The bundle's file may itself be a link, as stores of large files make it, and a link may lead to it.
+        files = given.parent.resolve() / given.name, given.resolve()
+    except (OSError, RuntimeError):  # the home of nobody, links in a circle
         return None
-    return str(digest)
+    return next(filter(None, map(_digest_in_metadata, files)), None)
+
+
+def _digest_in_metadata(file: Path) -> str | None:
+    try:
+        metadata = json.loads((file.parents[1] / METADATA).read_bytes())
+        return str(metadata[DECLARED][f"{file.parent.name}/{file.name}"]["sha256"])
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
 
 
 def free_path(path: str | os.PathLike[str]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,6 +80,12 @@ def warnings(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
         return {Path(row["image_name"]).stem: row for row in csv.DictReader(file)}
 
 
+def newly_doubted(warnings: dict[str, dict[str, str]], name: str) -> set[str]:
+    """Name the bones that are doubted in a picture, but not in the hand that it was made of."""
+    doubted, before = (set(re.findall(r"(?:^|; )([a-z ]+):", warnings[which]["bones"])) for which in (name, "hand"))
+    return doubted - before
+
+
 def test_a_hand_is_not_warned_of(warnings):
     assert warnings["hand"]["picture"] == ""
 
@@ -89,8 +96,10 @@ def test_an_empty_picture_is_blank(warnings, name):
 
 
 @pytest.mark.parametrize("name", ["foot", "elbow"])
-def test_another_part_of_the_body_is_warned_of(warnings, name):
+def test_another_part_of_the_body_has_no_usable_masks(warnings, name):
+    usable = ("bones found", "carpal bones were not recognised", "child")
     assert warnings[name]["picture"] != ""
+    assert "not a hand" in warnings[name]["picture"] or not any(words in warnings[name]["picture"] for words in usable)
 
 
 def test_two_hands_are_to_be_cropped(warnings):
@@ -99,10 +108,8 @@ def test_two_hands_are_to_be_cropped(warnings):
 
 def test_the_missing_carpals_of_a_toddler_are_doubted(warnings):
     """The networks know adults and put carpals where cartilage is; that their shapes differ tells."""
-    said = warnings["toddler"]["picture"] + warnings["toddler"]["bones"]
-    assert "child" in said or sum(bone in said for bone in ("lunate", "triquetrum", "pisiform", "trapezium")) >= 3
+    assert len(newly_doubted(warnings, "toddler") & {"scaphoid", "lunate", "triquetrum", "pisiform", "trapezium"}) >= 2
 
 
 def test_fingertips_outside_the_picture_are_doubted(warnings):
-    said = warnings["no_fingertips"]["picture"] + warnings["no_fingertips"]["bones"]
-    assert "outside the picture" in said or "distal phalanx of the index finger" in said
+    assert "distal phalanx of the index finger" in newly_doubted(warnings, "no_fingertips")

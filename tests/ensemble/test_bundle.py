@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -51,6 +52,17 @@ def test_it_names_the_thresholds_and_is_found_by_name(selection, tmp_path, monke
     metadata = json.loads((folder / "configs" / "metadata.json").read_text())
     assert metadata["name"] == "mine"
     assert metadata["thresholds"]["Pisiform"] == pytest.approx(0.4)
+
+
+def test_its_metadata_are_of_its_own_weights_and_not_of_those_of_the_shipped_ensemble(selection, tmp_path):
+    folder = write_ensemble_bundle(selection, tmp_path / "mine")
+    metadata = json.loads((folder / "configs" / "metadata.json").read_text())
+    content = (folder / "models" / "model.pt").read_bytes()
+    assert metadata["eval_metrics"] == {}
+    assert metadata["weights"]["models/model.pt"] == {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+    }
 
 
 def test_its_configurations_use_its_own_weights_from_any_folder(selection, tmp_path, monkeypatch):

@@ -51,6 +51,8 @@ def test_a_file_without_a_digest_is_nobodys(shipped, text):
 def test_detours_lead_to_the_same_file(shipped, tmp_path):
     digest = declared_digest(shipped)
     assert digest is not None
+    (tmp_path / "best.pt").symlink_to(shipped)
+    assert declared_digest(tmp_path / "best.pt") == digest
     (tmp_path / "link").symlink_to(shipped.parent)
     (shipped.parent / "trained").mkdir()
     shipped.rename(tmp_path / "kept_elsewhere.pt")
