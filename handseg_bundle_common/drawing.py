@@ -91,8 +91,13 @@ def heat_overlay(radiograph: NDArray[np.floating[Any]], share: NDArray[np.floati
 
 
 def overlay_name(image_name: str) -> str:
-    """Return the relative path of an image's overlay: the name itself for a PNG, with `.png` added for others."""
-    return image_name if PurePosixPath(image_name).suffix.lower() == ".png" else f"{image_name}.png"
+    """Return the relative path of an image's overlay: the name itself for a PNG, with `.png` added for others.
+
+    A name that is an absolute path, or leads upwards, loses those parts: an overlay must not be written over its
+    radiograph, or anywhere but below its folder.
+    """
+    name = "/".join(part for part in PurePosixPath(image_name).parts if part not in {"/", "//", ".."})
+    return name if PurePosixPath(name).suffix.lower() == ".png" else f"{name}.png"
 
 
 def save_png(path: str | PathLike[str], picture: Picture) -> None:

@@ -237,7 +237,11 @@ def _sizes(path: Path) -> dict[str, Size]:
 
 def _size(name: str, radiograph: Path | None, sizes: Mapping[str, Size], submission: Path) -> Size:
     if radiograph is not None:
-        return read_size(radiograph)
+        height, width = size = read_size(radiograph)
+        if sizes.get(name, size) != size:
+            problem = f"is of {width} x {height} px, but what was segmented of {sizes[name][1]} x {sizes[name][0]}"
+            raise HandsegInputError(radiograph, problem, "name the folder of the radiographs that were segmented")
+        return size
     if name not in sizes:
         problem = f"the size of {name!r} is not known without its radiograph or {SIZES}"
         raise HandsegInputError(submission, problem, "name the folder of the radiographs with --images")

@@ -10,6 +10,7 @@ import numpy as np
 from handseg_bundle_common.analysis.case import SMALL_CHANNELS
 from handseg_bundle_common.analysis.collect import Analysis
 from handseg_bundle_common.analysis.compare import Comparison
+from handseg_bundle_common.analysis.faults import Fault, FaultKind
 from handseg_bundle_common.anatomy import BONES
 from handseg_bundle_common.metrics import bootstrap_interval
 
@@ -58,7 +59,7 @@ def _worst_lines(analysis: Analysis) -> Iterator[str]:
 def _fault_lines(analysis: Analysis) -> Iterator[str]:
     names = {bone.name: bone.anatomical_name for bone in BONES}
     counts = Counter(
-        f"{' and '.join(names[bone] for bone in (fault.bone, fault.other) if bone)} {fault.kind}"
+        f"{' and '.join(names[bone] for bone in _bones_of(fault))} {fault.kind}"
         for case in analysis.cases
         for fault in case.faults
     )
@@ -68,12 +69,20 @@ def _fault_lines(analysis: Analysis) -> Iterator[str]:
         yield f"  {count} x {text}"
 
 
+def _bones_of(fault: Fault) -> tuple[str, ...]:
+    """Return the bones that a fault is one of: of a swap both, while a bone in another's place is its own."""
+    if fault.kind is FaultKind.SWAPPED and fault.other:
+        return fault.bone, fault.other
+    return (fault.bone,)
+
+
 def _difference_lines(comparison: Comparison) -> Iterator[str]:
     table = comparison.differences.set_index("bone")
     yield f"against the other predictions, on {len(comparison.pairs)} images of both:"
     for name in ("all", "small", "overlap"):
         row = table.loc[name]
-        yield f"  {row['anatomical_name']:<14}{row['difference']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})"
+        interval = "" if np.isnan(row["low"]) else f" ({row['low']:+.4f} to {row['high']:+.4f})"
+        yield f"  {row['anatomical_name']:<14}{row['difference']:+.4f}{interval}"
     yield from _left_out("only here, not compared", comparison.only_first)
     yield from _left_out("only in the other predictions, not compared", comparison.only_other)
 

@@ -13,6 +13,8 @@ from handseg_bundle_common.measurements.regions import BoneRegion, Values, pixel
 
 # In widths of the radius. The shaft begins where its end has lost its flare; a shorter piece of it has no clear axis.
 _FLARE, _LEAST_SHAFT = 1.0, 0.5
+# In px: what is narrower is no radius, and a line through its middles would be one through noise.
+_LEAST_WIDTH = 5
 # Of the median width; a section of less goes through the corner of an end that the axis does not meet squarely.
 _FULL = 0.75
 # Each turn starts from the axis of the one before it; the last changes it by about 0.1 degrees at most.
@@ -103,9 +105,11 @@ def _shaft(radius: BoneRegion, hand: complex) -> _Shaft | None:
         border = places.real[radius.is_at_border(radius.pixels) & (places.real < places.real.mean())]
         bottom = math.ceil(border.max()) + 1 - first if border.size else 0
         sections = np.arange(bottom, math.floor(top - _FLARE * width) - first)
-        if len(sections) < _LEAST_SHAFT * width:
+        if width < _LEAST_WIDTH or len(sections) < _LEAST_SHAFT * width:
             return None
-        sections = sections[counts[sections] >= _FULL * np.median(counts[sections])]
+        sections = sections[counts[sections] >= max(1, _FULL * np.median(counts[sections]))]
+        if len(sections) < 2:  # a line has two points
+            return None
         middles: Values = np.bincount(rows, places.imag)[sections] / counts[sections]
         slope, across = np.polyfit(sections, middles, 1)
         turned = distal * complex(1, slope)

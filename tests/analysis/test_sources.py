@@ -99,6 +99,14 @@ def test_without_radiographs_a_table_beside_the_predictions_tells_the_size(tmp_p
     assert sources.radiograph("sim29-0001_L.png") is None
 
 
+def test_radiographs_of_another_size_than_was_segmented_are_refused(tmp_path: Path, sample_data: Path) -> None:
+    """Codes are unrolled to the picture's size, and another one would shuffle the masks without a word."""
+    predictions = named(tmp_path / "predictions.csv", "sim29-0001_L.png")
+    (tmp_path / "images.csv").write_text("image_name,height,width\nsim29-0001_L.png,256,256\n")
+    with pytest.raises(HandsegInputError, match=r"is of 512 x 512 px, but what was segmented of 256 x 256"):
+        find_sources(predictions, sample_data)
+
+
 def test_an_unknown_size_is_refused(submission: Write, labels: Path) -> None:
     with pytest.raises(HandsegInputError, match=r"size of 'sim29-0001_L.png' is not known .*--images"):
         find_sources(submission(), labels)

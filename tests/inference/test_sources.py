@@ -94,6 +94,8 @@ def test_what_is_no_radiograph_is_refused(make: Make, images: list[str]) -> None
         ("001", "001.png"),
         ("p/a.b.tif", "p/a.b.tif.png"),
         ("A.PNG", "A.PNG"),
+        ("/home/me/DCM/a.png", "home/me/DCM/a.png"),
+        ("../DCM/a.png", "DCM/a.png"),
     ],
 )
 def test_overlays_of_distinct_images_have_distinct_names(name: str, expected: str) -> None:

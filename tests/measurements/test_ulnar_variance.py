@@ -92,6 +92,17 @@ def test_what_cannot_be_measured_is_told(draw_hand, rectangles, change, missing)
     assert ulnar_variance(find_regions(draw_hand(hand))).missing == missing
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_a_speck_for_a_radius_is_told(draw_hand, rectangles, seed) -> None:
+    """Whatever its pixels are, as poor predictions have them."""
+    packed = draw_hand({name: place for name, place in rectangles.items() if name != "Radius"})
+    rng = np.random.default_rng(seed)
+    middle = rectangles["Radius"][0]
+    rows, columns = rng.integers(0, 4, (2, rng.integers(1, 8)))
+    packed[int(middle.imag) + rows, int(middle.real) + columns] |= np.uint32(1 << CHANNEL["Radius"])
+    assert np.isnan(variance(packed))
+
+
 def test_forearms_without_a_hand_are_told(draw_hand, rectangles) -> None:
     hand = {bone: rectangles[bone] for bone in ("Radius", "Ulna")}
     assert ulnar_variance(find_regions(draw_hand(hand))).missing == "no bone but radius and ulna found"
