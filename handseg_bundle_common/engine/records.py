@@ -17,10 +17,13 @@ from monai.utils import string_list_all_gather
 
 from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.engine.distributed import on_main_process
+from handseg_bundle_common.engine.environment import run_environment
 from handseg_bundle_common.files import open_csv, write_atomically, write_csv
 from handseg_bundle_common.metrics import per_bone_table, write_table
 
 logger = logging.getLogger(__name__)
+
+CONFIG_FILE, ENVIRONMENT_FILE = "config.json", "environment.json"
 
 
 def executed_config() -> dict[str, Any]:
@@ -41,14 +44,16 @@ def executed_config() -> dict[str, Any]:
 
 
 class ExecutedConfig:
-    """Write the executed configuration to `config.json` when the engine starts.
+    """Write what an engine runs with when it starts: `config.json` as executed, and `environment.json`.
 
     Args:
         output_dir: folder of the run.
+        data_dir: data set whose fingerprint goes into the environment, see `run_environment`.
     """
 
-    def __init__(self, output_dir: str) -> None:
-        self.path = Path(output_dir) / "config.json"
+    def __init__(self, output_dir: str, data_dir: str | None = None) -> None:
+        self.output_dir = Path(output_dir)
+        self.data_dir = data_dir
         self.config = executed_config()
 
     @on_main_process
@@ -57,8 +62,10 @@ class ExecutedConfig:
         engine.add_event_handler(Events.STARTED, self._write)
 
     def _write(self) -> None:
-        with write_atomically(self.path) as temporary:
-            temporary.write_text(json.dumps(self.config, indent=4) + "\n")
+        documents = {CONFIG_FILE: self.config, ENVIRONMENT_FILE: run_environment(self.data_dir)}
+        for name, document in documents.items():
+            with write_atomically(self.output_dir / name) as temporary:
+                temporary.write_text(json.dumps(document, indent=4) + "\n", encoding="utf-8")
 
 
 def epoch_metrics(engine: Engine) -> dict[str, float]:
