@@ -1,0 +1,5 @@
+"""`python benchmarks/comparisons`: see `run`."""
+
+from run import main
+
+main()
