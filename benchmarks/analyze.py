@@ -24,10 +24,9 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from handseg_bundle_common.analysis import Case, analyse_case
-from handseg_bundle_common.analysis.sources import decode_packed
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.formats.boostcamp import masks_to_annotations, rasterise, rasterise_packed
-from handseg_bundle_common.formats.rle import decode_rle, encode_masks
+from handseg_bundle_common.formats.rle import decode_packed, decode_rle, encode_masks
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.metrics import COMPETITION_EPS
 
@@ -118,7 +117,7 @@ def main() -> None:
         return plain_analysis(np.stack([decode_rle(code, *size) for code in codes]), rasterise(annotations, *size))
 
     def fast() -> Case:
-        return fast_analysis(decode_packed(codes, size, "codes"), rasterise_packed(annotations, *size))
+        return fast_analysis(decode_packed(codes, *size), rasterise_packed(annotations, *size))
 
     compare(fast(), plain())
     times = [(seconds_of(plain), seconds_of(fast)) for _ in tqdm(range(arguments.rounds), "rounds", disable=None)]

@@ -100,6 +100,28 @@ def overlay_name(image_name: str) -> str:
     return name if PurePosixPath(name).suffix.lower() == ".png" else f"{name}.png"
 
 
+def label_point(packed: Packed, channel: int) -> tuple[int, int] | None:
+    """Return (x, y) near the middle of a bone where it is wide, uncovered if possible; None without the bone.
+
+    Args:
+        packed: packed masks (H, W) of a picture or of a part of it.
+        channel: the bone.
+    """
+    alone = (packed == np.uint32(1 << channel)).astype(np.uint8)
+    mask = _mask(packed, channel)
+    if not mask.any():
+        return None
+    if alone.sum() > _UNCOVERED * mask.sum():
+        mask = alone
+    x, y, width, height = cv2.boundingRect(mask)
+    crop = np.pad(mask[y : y + height, x : x + width], 1)
+    distance = cv2.distanceTransform(crop, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    wide = np.argwhere(distance >= _WIDE * distance.max())
+    middle = np.argwhere(crop).mean(axis=0)
+    row, column = wide[np.square(wide - middle).sum(axis=1).argmin()]
+    return x + int(column) - 1, y + int(row) - 1
+
+
 def save_png(path: str | PathLike[str], picture: Picture) -> None:
     """Write a picture as PNG; the file is either complete or absent.
 
@@ -144,26 +166,9 @@ def _write_abbreviations(canvas: Image.Image, packed: Packed, font: Font) -> Non
     draw = ImageDraw.Draw(canvas)
     halo = max(1, round(font.size / 9))
     for channel, bone in enumerate(BONES):
-        position = _label_point(packed, channel)
+        position = label_point(packed, channel)
         if position:
             draw.text(position, bone.abbreviation, _TEXT, font, anchor="mm", stroke_width=halo, stroke_fill=_HALO)
-
-
-def _label_point(packed: Packed, channel: int) -> tuple[int, int] | None:
-    """Return (x, y) near the middle of a bone where it is wide, uncovered if possible; None without the bone."""
-    alone = (packed == np.uint32(1 << channel)).astype(np.uint8)
-    mask = _mask(packed, channel)
-    if not mask.any():
-        return None
-    if alone.sum() > _UNCOVERED * mask.sum():
-        mask = alone
-    x, y, width, height = cv2.boundingRect(mask)
-    crop = np.pad(mask[y : y + height, x : x + width], 1)
-    distance = cv2.distanceTransform(crop, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    wide = np.argwhere(distance >= _WIDE * distance.max())
-    middle = np.argwhere(crop).mean(axis=0)
-    row, column = wide[np.square(wide - middle).sum(axis=1).argmin()]
-    return x + int(column) - 1, y + int(row) - 1
 
 
 def _with_legend(canvas: Image.Image, packed: Packed, font: Font) -> Image.Image:

@@ -36,7 +36,8 @@ def make_folder(folder: str | os.PathLike[str]) -> Path:
 def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes the name `path` only when the block succeeds.
 
-    The temporary name keeps the suffix, because image writers choose the format by it.
+    The temporary name ends like `path`, because image writers choose the format by the suffix, which may have two
+    parts, as that of `.nii.gz`.
 
     Raises:
         HandsegInputError: the folder cannot be created or the file cannot be written.
@@ -44,7 +45,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     make_folder(target.parent)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=".", suffix=f"-{target.name}", dir=target.parent)
     except OSError as error:
         raise _not_writable(target, error) from error
     os.close(handle)
@@ -59,6 +60,27 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise _not_writable(target, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_folder_atomically(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary folder beside `folder`; it takes that name, and the place of what is there, if the block succeeds.
+
+    Raises:
+        HandsegInputError: the folder or a file in it cannot be written.
+    """
+    target = Path(folder)
+    make_folder(target.parent)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".", suffix=f"-{target.name}", dir=target.parent) as name:
+            written, replaced = Path(name, "new"), Path(name, "old")
+            written.mkdir()
+            yield written
+            if target.exists():
+                target.rename(replaced)
+            written.rename(target)
+    except OSError as error:
+        raise _not_writable(target, error) from error
 
 
 @contextmanager
@@ -106,6 +128,11 @@ def read_json(path: str | os.PathLike[str], remedy: str) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise HandsegInputError(path, f"is not JSON ({error})", remedy) from error
+
+
+def printable(name: str) -> str:
+    """Return a file's name as characters; bytes that are none are written as escapes."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _umask() -> int:

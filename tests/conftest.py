@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,24 @@ def repository() -> Path:
 def sample_data() -> Path:
     """Eight simulated hands of four patients, the default data of every bundle."""
     return REPOSITORY / "data" / "sample"
+
+
+@pytest.fixture(scope="session")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with every package that is installed here, but without handseg."""
+    folder = tmp_path_factory.mktemp("bare") / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)  # noqa: S603
+    site, python = (
+        subprocess.run([folder / "bin" / "python", "-I", "-c", code], check=True, capture_output=True, text=True)  # noqa: S603
+        for code in ("import sysconfig; print(sysconfig.get_path('purelib'))", "import sys; print(sys.executable)")
+    )
+    for installed in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        for path in Path(installed).iterdir():
+            # Editable installations stand in a .pth file and a finder that it imports.
+            link = Path(site.stdout.strip(), path.name)
+            if "handseg" not in path.name and path.suffix != ".pth" and not link.exists():
+                link.symlink_to(path)
+    return Path(python.stdout.strip())
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,12 @@ FLOORS = {
     "files": 0,
     "masks": 0,
     "resources": 0,
+    "workers": 0,
     "formats": 1,
     "weights": 1,
     "drawing": 1,
+    "charts": 1,
+    "pages": 1,
     "datasets": 2,
     "transforms": 2,
     "metrics": 2,
@@ -27,6 +30,7 @@ FLOORS = {
     "networks": 2,
     "laterality": 2,
     "info": 2,
+    "conversion": 3,
     "engine": 3,
     "windows": 3,
     "simulation": 3,
@@ -39,7 +43,7 @@ FLOORS = {
     "cli": 7,
 }
 # On the ground floor, bone names, errors and files carry what stands beside them.
-WITHIN_A_FLOOR = {("files", "errors"), ("masks", "anatomy"), ("resources", "errors")}
+WITHIN_A_FLOOR = {("files", "errors"), ("masks", "anatomy"), ("resources", "errors"), ("workers", "errors")}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +78,7 @@ def test_modules_import_only_from_floors_below(repository):
 def test_every_requirement_has_a_tested_version(repository, settings):
     constraints = (repository / "constraints.txt").read_text().lower()
     pinned = set(re.findall(r"^([a-z0-9_.-]+)==", constraints, re.MULTILINE))
-    extras = "\n".join(settings["options.extras_require"][name] for name in ("simulate", "segformer", "onnx", "dev"))
+    extras = "\n".join(settings["options.extras_require"][name] for name in ("simulate", "segformer", "onnx", "dicom", "dev"))
     needed = re.findall(r"^([A-Za-z0-9_-]+)", settings["options"]["install_requires"] + extras, re.MULTILINE)
     assert needed
     assert {name.lower() for name in needed} <= pinned

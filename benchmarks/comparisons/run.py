@@ -39,6 +39,7 @@ def simulate(plan: Plan, output: Path) -> None:
             _handseg(output, "simulate", *_options(settings), "--output", name)
     if not (output / "folds.json").exists():
         _handseg(output, "make-folds", "training", "--output", "folds.json", "--count", str(plan["data"]["folds"]))
+    if not (output / "test_folds.json").exists():
         write_folds(output / "test_folds.json", [sorted({item["patient"] for item in data_list(output / "test")})])
 
 

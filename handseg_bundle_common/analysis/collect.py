@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
-from multiprocessing import get_context
 from operator import add
 from os import PathLike
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -28,6 +22,7 @@ from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder, read_json, write_atomically
 from handseg_bundle_common.formats.boostcamp import rasterise_packed, read_annotations
 from handseg_bundle_common.metrics import Confusion
+from handseg_bundle_common.workers import done_in_order, number_of_workers
 
 CASES, ORIGIN = "cases", "analysis.json"
 
@@ -92,27 +87,42 @@ def analyse(
         labels: data set, whose radiographs may be missing, or a folder of polygon files.
         output: folder of the results.
         images: folder of the radiographs, if they do not lie in the data set.
-        workers: processes; by default one a core, as far as there are enough images, and 1 works in this process.
+        workers: processes; by default one a core, as far as there are enough images, and 1 works in this process. A
+            script that may start several needs `if __name__ == "__main__":`, because each imports it anew.
         resume: take images that were analysed before.
 
     Raises:
         HandsegInputError: predictions, labels or the folder cannot be used; what is done by then is kept.
     """
-    if workers is not None and workers < 1:
-        raise HandsegInputError("workers", f"{workers} processes cannot work", "choose 1 or more")
     sources = find_sources(predictions, labels, images)
     folder = make_folder(Path(output, CASES))
     jobs = [_Job(image, folder.joinpath(*image.key[:-1], f"{image.key[-1]}.npz")) for image in sources.images.values()]
     known = {job.image.name: case for job in jobs if resume and (case := read_case(job.path, _key(job.image)))}
     missing = [job for job in jobs if job.image.name not in known]
-    bar = tqdm(_done(missing, workers), "analysing", len(jobs), initial=len(known), unit="image", disable=None)
+    done = done_in_order(_analyse_image, missing, number_of_workers(workers, len(missing), _IMAGES_A_PROCESS))
+    bar = tqdm(done, "analysing", len(jobs), initial=len(known), unit="image", disable=None)
     known |= {case.image_name: case for case in bar}
     _record(Path(output), sources, labels, images)
     return Analysis(tuple(known[name] for name in sources.images), sources)
 
 
-def analysed_predictions(source: str | PathLike[str], labels: str | PathLike[str]) -> tuple[Path, Path | None]:
-    """Return what to analyse of another model, and the folder in which it was analysed against these labels, if any.
+@dataclass(frozen=True)
+class OtherPredictions:
+    """What to analyse of another model.
+
+    Attributes:
+        predictions: submission CSV or results folder.
+        images: folder of the radiographs that were named when it was analysed, if any were.
+        folder: where it was analysed against the same labels, if it was.
+    """
+
+    predictions: Path
+    images: Path | None = None
+    folder: Path | None = None
+
+
+def analysed_predictions(source: str | PathLike[str], labels: str | PathLike[str]) -> OtherPredictions:
+    """Return what to analyse of another model.
 
     Args:
         source: submission CSV, results folder, or the output folder of an analysis.
@@ -123,13 +133,17 @@ def analysed_predictions(source: str | PathLike[str], labels: str | PathLike[str
     """
     record = Path(source, ORIGIN)
     if not record.is_file():
-        return Path(source), None
+        return OtherPredictions(Path(source))
     remedy = "name the predictions themselves"
     origin = read_json(record, remedy)
     if not isinstance(origin, dict) or not isinstance(origin.get("predictions"), str):
         raise HandsegInputError(record, "does not tell what was analysed", remedy)
-    is_same = origin.get("labels") == str(Path(labels).absolute())
-    return Path(origin["predictions"]), Path(source) if is_same else None
+    images, is_same = origin.get("images"), origin.get("labels") == str(Path(labels).absolute())
+    return OtherPredictions(
+        Path(origin["predictions"]),
+        Path(images) if isinstance(images, str) else None,
+        Path(source) if is_same else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -138,24 +152,6 @@ class _Job:
 
     image: LabelledImage
     path: Path
-
-
-def _done(jobs: Sequence[_Job], workers: int | None) -> Iterator[Case]:
-    """Yield the analysed images in order."""
-    if workers is None:
-        workers = min(os.cpu_count() or 1, len(jobs) // _IMAGES_A_PROCESS)
-    if min(workers, len(jobs)) <= 1:
-        yield from map(_analyse_image, jobs)
-        return
-    # A forked child would inherit the locks of the parent's threads.
-    with ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), _use_one_core) as pool:
-        yield from pool.map(_analyse_image, jobs)
-
-
-def _use_one_core() -> None:
-    """Leave the other cores to the other processes."""
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
 
 
 def _analyse_image(job: _Job) -> Case:

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from handseg_bundle_common.analysis.case import SMALL_CHANNELS, Case
+from handseg_bundle_common.analysis.case import Case
 from handseg_bundle_common.analysis.collect import Analysis
 from handseg_bundle_common.analysis.tables import write_table
-from handseg_bundle_common.anatomy import BONES, Group
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.metrics import bootstrap_difference, bootstrap_interval
+from handseg_bundle_common.metrics import Difference, dice_difference, dice_differences
 
 DIFFERENCES = "differences"
 
@@ -26,11 +24,13 @@ class Comparison:
     """Images that two models segmented.
 
     Attributes:
+        other: what the predictions of the other were read from.
         pairs: what the first and the other made of each image, in the order of the first.
         only_first: images that only the first segmented, as it names them.
         only_other: images that only the other segmented, as that names them.
     """
 
+    other: Path
     pairs: tuple[tuple[Case, Case], ...]
     only_first: tuple[str, ...]
     only_other: tuple[str, ...]
@@ -55,6 +55,7 @@ def pair_up(analysis: Analysis, other: Analysis) -> Comparison:
         problem = f"has no image in common with {analysis.sources.predictions}"
         raise HandsegInputError(other.sources.predictions, problem, "compare models on the same images")
     return Comparison(
+        other.sources.predictions,
         pairs,
         tuple(case.image_name for key, case in firsts.items() if key not in others),
         tuple(case.image_name for key, case in others.items() if key not in firsts),
@@ -69,12 +70,10 @@ def differences_table(comparison: Comparison) -> pd.DataFrame:
     """
     firsts, others = (np.stack([case.scores.dice for case in cases]) for cases in zip(*comparison.pairs, strict=True))
     zones = [np.stack([case.overlap_dice for case in cases]) for cases in zip(*comparison.pairs, strict=True)]
-    parts = [(bone.name, bone.anatomical_name, [channel]) for channel, bone in enumerate(BONES)]
-    parts += [(group, group, [k for k, bone in enumerate(BONES) if bone.group is group]) for group in Group]
-    parts += [("small", "small bones", SMALL_CHANNELS), ("all", "all bones", list(range(len(BONES))))]
     patients = [case.patient for case, _ in comparison.pairs]
-    rows = [_row(name, label, firsts[:, k], others[:, k], patients) for name, label, k in parts]
-    return pd.DataFrame([*rows, _row("overlap", "overlap zones", zones[0], zones[1], patients)])
+    found = dice_differences(firsts, others, patients)
+    found.append(dice_difference("overlap", "overlap zones", zones[0], zones[1], patients))
+    return pd.DataFrame([_row(difference) for difference in found])
 
 
 def write_comparison(comparison: Comparison, output: str | PathLike[str]) -> None:
@@ -86,18 +85,15 @@ def write_comparison(comparison: Comparison, output: str | PathLike[str]) -> Non
     write_table(Path(output, DIFFERENCES), comparison.differences)
 
 
-def _row(
-    name: str, label: str, first: NDArray[np.float64], other: NDArray[np.float64], patients: list[str]
-) -> dict[str, object]:
-    difference = bootstrap_difference(first, other, patients)
+def _row(difference: Difference) -> dict[str, object]:
     return {
-        "bone": name,
-        "anatomical_name": label,
-        "images": int((~np.isnan(first + other)).any(axis=1).sum()),
-        "dice": bootstrap_interval(first, patients, resamples=1).estimate,
-        "other_dice": bootstrap_interval(other, patients, resamples=1).estimate,
-        "difference": difference.estimate,
-        "low": difference.low,
-        "high": difference.high,
-        "is_certain": bool(difference.low > 0 or difference.high < 0),
+        "bone": difference.part,
+        "anatomical_name": difference.label,
+        "images": difference.images,
+        "dice": difference.dice,
+        "other_dice": difference.other_dice,
+        "difference": difference.gain.estimate,
+        "low": difference.gain.low,
+        "high": difference.gain.high,
+        "is_certain": difference.is_certain,
     }

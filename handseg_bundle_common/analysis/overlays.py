@@ -32,9 +32,9 @@ ALL_BONES = (1 << NUM_BONES) - 1
 _OPACITY, _FOUND_OPACITY, _OUTLINE_OPACITY, _FAINT_OPACITY = 0.8, 0.5, 0.6, 0.25
 # What a picture without a radiograph is drawn on, and how much a radiograph is darkened under colours.
 _BLANK, _DARKENED = 0.22, 0.85
-# Margin around what is magnified, as a share of it, least side of such a square as a share of the picture, and margin
-# around the whole hand.
-_MARGIN, _LEAST_SIDE, _HAND_MARGIN = 0.3, 1 / 12, 0.03
+# Margin around what is magnified, as a share of it, least sides of such a square around bones and around zones where
+# two overlap, which may be a few px small, as shares of the picture, and margin around the whole hand.
+_MARGIN, _LEAST_SIDE, ZONE_SIDE, _HAND_MARGIN = 0.3, 1 / 12, 1 / 26, 0.03
 
 # The longer side of a picture over the thickness of its outlines.
 _LINES, _MAGNIFIED_LINES = 900, 180
@@ -109,12 +109,17 @@ def fit_size(size: Size, longest: int) -> Size:
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
-def square_around(where: NDArray[np.bool_]) -> Box:
-    """Return a square with a margin around the pixels, moved and cut so that it lies in the picture."""
+def square_around(where: NDArray[np.bool_], least_side: float = _LEAST_SIDE) -> Box:
+    """Return a square with a margin around the pixels, moved and cut so that it lies in the picture.
+
+    Args:
+        where: (H, W).
+        least_side: of the square, as a share of the picture's longer side.
+    """
     height, width = where.shape
     rows, columns = _extents(where)
     extent = int(max(np.ptp(rows), np.ptp(columns))) + 1
-    side = round(max(extent * (1 + 2 * _MARGIN), _LEAST_SIDE * max(where.shape)))
+    side = round(max(extent * (1 + 2 * _MARGIN), least_side * max(where.shape)))
     top, bottom = _span(int(rows[0] + rows[-1] + 1) // 2, side, height)
     left, right = _span(int(columns[0] + columns[-1] + 1) // 2, side, width)
     return Box(top, left, bottom, right)

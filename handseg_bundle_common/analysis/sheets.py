@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,6 +17,7 @@ from handseg_bundle_common.analysis.overlays import (
     FOUND,
     MISTAKEN,
     OUTLINE,
+    ZONE_SIDE,
     Colour,
     Scene,
     backdrop,
@@ -28,6 +29,7 @@ from handseg_bundle_common.analysis.overlays import (
 )
 from handseg_bundle_common.anatomy import BONES, CHANNEL, OVERLAPPING_PAIRS
 from handseg_bundle_common.drawing import Font, Picture
+from handseg_bundle_common.files import printable
 
 ERROR_LEGEND = (
     (FALSE_NEGATIVE, "missed"),
@@ -82,12 +84,12 @@ class ZoneChoice:
 
 
 def worst_zones(cases: Sequence[Case], count: int) -> list[ZoneChoice]:
-    """Return the pairs whose zones have the lowest mean Dice, lowest first, each where it is worst."""
+    """Return the pairs whose zones have the lowest mean Dice below 1, lowest first, each where it is worst."""
     dice = np.stack([case.pair_dice for case in cases])
     chosen = [
         ZoneChoice(pair, int(np.nanargmin(column)), float(np.nanmin(column)), float(np.nanmean(column)))
         for pair, column in enumerate(dice.T)
-        if not np.isnan(column).all()
+        if (column < 1).any()
     ]
     return sorted(chosen, key=lambda zone: zone.mean)[:count]
 
@@ -96,7 +98,7 @@ def zone_tile(scene: Scene, zone: ZoneChoice, image_name: str) -> Tile:
     """Draw the overlap of two bones, magnified."""
     pair = np.uint32(zone.bits)
     overlap = (scene.reference & pair == pair) | (scene.prediction & pair == pair)
-    cut = scene.crop(square_around(overlap))
+    cut = scene.crop(square_around(overlap, ZONE_SIDE))
     size = _filling(cut.size)
     picture = compose(backdrop(cut, size), zone_layer(cut, size, zone.bits))
     return Tile(picture, (zone.bones, f"zone Dice {zone.dice:.3f}, mean {zone.mean:.3f}", printable(image_name)))
@@ -107,8 +109,8 @@ def case_tile(scene: Scene, case: Case) -> Tile:
     hand = scene.crop(hand_box(scene))
     size = _filling(hand.size)
     picture = compose(backdrop(hand, size), error_layer(hand, size))
-    worst = case.faults[0].text if case.faults else f"Lowest Dice: {BONES[CHANNEL[case.worst_bone]].anatomical_name}."
-    return Tile(picture, (printable(case.image_name), f"mean Dice {case.mean_dice:.3f}", worst))
+    lines = (printable(case.image_name), f"mean Dice {case.mean_dice:.3f}", *_said(case))
+    return Tile(picture, lines)
 
 
 def draw_sheet(tiles: Sequence[Tile], legend: Sequence[tuple[Colour, str]], columns: int) -> Picture:
@@ -138,9 +140,12 @@ def draw_sheet(tiles: Sequence[Tile], legend: Sequence[tuple[Colour, str]], colu
     return np.array(canvas)
 
 
-def printable(name: str) -> str:
-    """Return a file's name as characters; bytes that are none are written as escapes."""
-    return name.encode(errors="backslashreplace").decode()
+def _said(case: Case) -> Iterator[str]:
+    """Yield the worst fault of an image or, without any, its worst bone; nothing about a perfect one."""
+    if case.faults:
+        yield case.faults[0].text
+    elif case.mean_dice < 1:
+        yield f"Lowest Dice: {BONES[CHANNEL[case.worst_bone]].anatomical_name}."
 
 
 def _filling(size: tuple[int, int]) -> tuple[int, int]:

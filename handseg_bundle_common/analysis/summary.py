@@ -12,6 +12,7 @@ from handseg_bundle_common.analysis.collect import Analysis
 from handseg_bundle_common.analysis.compare import Comparison
 from handseg_bundle_common.analysis.faults import Fault, FaultKind
 from handseg_bundle_common.anatomy import BONES
+from handseg_bundle_common.files import printable
 from handseg_bundle_common.metrics import bootstrap_interval
 
 _LISTED = 5
@@ -29,13 +30,13 @@ def summary_text(analysis: Analysis, comparison: Comparison | None = None) -> st
         lines += _difference_lines(comparison)
     lines += _left_out("without a prediction, not scored", analysis.sources.unpredicted)
     lines += _left_out("predicted without a label, not scored", analysis.sources.unlabelled)
-    # A terminal shows text, which bytes of a file's name that are no characters are not.
-    return "\n".join(lines).encode(errors="backslashreplace").decode()
+    return printable("\n".join(lines))
 
 
 def _dice_lines(analysis: Analysis) -> Iterator[str]:
     patients = analysis.patients
-    yield f"{len(patients)} images of {len(set(patients))} patients; Dice with 95 % intervals over patients:"
+    said = f"{_counted(len(patients), 'image')} of {_counted(len(set(patients)), 'patient')}"
+    yield f"{said}; Dice with 95 % intervals over patients:"
     dice = analysis.scores("dice")
     for name, values in (
         ("all bones", dice),
@@ -48,12 +49,15 @@ def _dice_lines(analysis: Analysis) -> Iterator[str]:
 
 
 def _worst_lines(analysis: Analysis) -> Iterator[str]:
+    """Yield the worst bones and images, none that is perfect."""
     means = analysis.scores("dice").mean(axis=0)
-    bones = (f"{BONES[k].anatomical_name} {means[k]:.3f}" for k in np.argsort(means)[:_LISTED])
-    yield f"worst bones: {', '.join(bones)}"
-    yield "worst images:"
+    bones = [f"{BONES[k].anatomical_name} {means[k]:.3f}" for k in np.argsort(means)[:_LISTED] if means[k] < 1]
+    if bones:
+        yield f"worst bones: {', '.join(bones)}"
+        yield "worst images:"
     for case in sorted(analysis.cases, key=lambda case: case.mean_dice)[:_LISTED]:
-        yield f"  {case.image_name} {case.mean_dice:.3f}  {case.faults[0].text if case.faults else ''}".rstrip()
+        if case.mean_dice < 1:
+            yield f"  {case.image_name} {case.mean_dice:.3f}  {case.faults[0].text if case.faults else ''}".rstrip()
 
 
 def _fault_lines(analysis: Analysis) -> Iterator[str]:
@@ -64,7 +68,9 @@ def _fault_lines(analysis: Analysis) -> Iterator[str]:
         for fault in case.faults
     )
     faulty = sum(bool(case.faults) for case in analysis.cases)
-    yield f"faults: {counts.total()} in {faulty} of {len(analysis.cases)} images" + (", most often:" if counts else "")
+    yield f"faults: {counts.total()} in {faulty} of {_counted(len(analysis.cases), 'image')}" + (
+        ", most often:" if counts else ""
+    )
     for text, count in counts.most_common(_LISTED):
         yield f"  {count} x {text}"
 
@@ -78,7 +84,7 @@ def _bones_of(fault: Fault) -> tuple[str, ...]:
 
 def _difference_lines(comparison: Comparison) -> Iterator[str]:
     table = comparison.differences.set_index("bone")
-    yield f"against the other predictions, on {len(comparison.pairs)} images of both:"
+    yield f"against the other predictions, on {_counted(len(comparison.pairs), 'image')} of both:"
     for name in ("all", "small", "overlap"):
         row = table.loc[name]
         interval = "" if np.isnan(row["low"]) else f" ({row['low']:+.4f} to {row['high']:+.4f})"
@@ -90,4 +96,8 @@ def _difference_lines(comparison: Comparison) -> Iterator[str]:
 def _left_out(what: str, names: Sequence[str]) -> Iterator[str]:
     if names:
         more = ", ..." if len(names) > _LISTED else ""
-        yield f"{len(names)} images {what}: {', '.join(names[:_LISTED])}{more}"
+        yield f"{_counted(len(names), 'image')} {what}: {', '.join(names[:_LISTED])}{more}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

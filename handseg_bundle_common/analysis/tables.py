@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,19 @@ import pandas as pd
 from handseg_bundle_common.analysis.collect import Analysis
 from handseg_bundle_common.analysis.faults import Fault
 from handseg_bundle_common.anatomy import BONE_NAMES, BONES, CHANNEL, NUM_BONES, SMALL_BONES
-from handseg_bundle_common.files import write_atomically, write_csv
-from handseg_bundle_common.metrics import CONFUSION_LABELS, CaseScores, bootstrap_interval, per_bone_table
+from handseg_bundle_common.files import printable, write_atomically, write_csv
+from handseg_bundle_common.metrics import (
+    CONFUSION_LABELS,
+    CaseScores,
+    ImageScores,
+    bootstrap_interval,
+    per_bone_table,
+    write_scores,
+)
 
-SCORES = tuple(field.name for field in fields(CaseScores))
+IMAGE_SCORES = "scores.csv"
+# Those in mm are left out: a pixel's size is not known here.
+SCORES = tuple(field.name for field in fields(CaseScores) if not field.name.endswith(("_mm", "_mm2")))
 # Columns of whole numbers, which a table of floating-point numbers would spoil.
 _COUNTS = {"false_positive_px", "false_negative_px", "predicted_px", "reference_px", "extra_components"}
 _COUNTS |= {"extra_holes", "extra_hole_px"}
@@ -24,13 +33,19 @@ _MEANS = ("boundary_error_rate", "nsd_2px", "hd95_px", "mean_surface_distance_px
 _TOP_CONFUSIONS = 30
 
 
-def scores_table(analysis: Analysis) -> pd.DataFrame:
-    """Return one row an image and bone: image, patient, bone, and every column of `metrics.CaseScores`."""
+def image_scores(analysis: Analysis) -> ImageScores:
+    """Return the Dice of every image and bone, the images named `patient/image` as a data set names them."""
+    names = [f"{case.patient}/{PurePosixPath(case.image_name).name}" for case in analysis.cases]
+    return ImageScores(names, analysis.scores("dice"))
+
+
+def bone_scores_table(analysis: Analysis) -> pd.DataFrame:
+    """Return one row an image and bone: image, patient, bone, every column of `metrics.CaseScores`, overlap Dice."""
     cases = analysis.cases
     table = pd.DataFrame(
         {
-            "image": np.repeat([_text(case.image_name) for case in cases], NUM_BONES),
-            "patient": np.repeat([_text(case.patient) for case in cases], NUM_BONES),
+            "image_name": np.repeat([printable(case.image_name) for case in cases], NUM_BONES),
+            "patient": np.repeat([printable(case.patient) for case in cases], NUM_BONES),
             "bone": np.tile(BONE_NAMES, len(cases)),
             **{name: analysis.scores(name).ravel() for name in SCORES},
             "overlap_dice": analysis.overlap_dice.ravel(),
@@ -43,8 +58,8 @@ def cases_table(analysis: Analysis) -> pd.DataFrame:
     """Return one row an image: mean, small-bone and overlap-zone Dice, worst bone, wrist angle and faults."""
     return pd.DataFrame(
         {
-            "image": _text(case.image_name),
-            "patient": _text(case.patient),
+            "image_name": printable(case.image_name),
+            "patient": printable(case.patient),
             "height": case.height,
             "width": case.width,
             "mean_dice": case.mean_dice,
@@ -66,7 +81,7 @@ def bones_table(analysis: Analysis) -> pd.DataFrame:
     The intervals of bones are bootstrapped over patients; groups have none. Bones also have the number of images in
     which they were missed, and of those in which they were drawn though they are not there.
     """
-    names = [_text(name) for name in analysis.image_names]
+    names = [printable(name) for name in analysis.image_names]
     dice, expected, predicted = (analysis.scores(name) for name in ("dice", "reference_px", "predicted_px"))
     table = pd.DataFrame(per_bone_table(dice, names)).rename(columns={"name": "bone", "mean": "dice"})
     intervals = [bootstrap_interval(column, analysis.patients) for column in dice.T]
@@ -105,9 +120,9 @@ def top_confusions(analysis: Analysis, count: int = _TOP_CONFUSIONS) -> pd.DataF
 
 def faults_table(analysis: Analysis) -> pd.DataFrame:
     """Return one row a fault, in the order of the images and the worst of each first."""
-    columns = ("image", "patient", "kind", "bone", "anatomical_name", "other", "severity", "text")
+    columns = ("image_name", "patient", "kind", "bone", "anatomical_name", "other", "severity", "text")
     rows = (
-        (_text(case.image_name), _text(case.patient), *_about(fault))
+        (printable(case.image_name), printable(case.patient), *_about(fault))
         for case in analysis.cases
         for fault in case.faults
     )
@@ -120,13 +135,15 @@ def _about(fault: Fault) -> tuple[str, str, str, str | None, float, str]:
 
 
 def write_tables(analysis: Analysis, output: str | PathLike[str]) -> None:
-    """Write `scores`, `cases`, `bones`, `confusion`, `top_confusions` and `faults` as `.csv` and `.parquet`.
+    """Write `bone_scores`, `cases`, `bones`, `confusion`, `top_confusions` and `faults` as `.csv` and `.parquet`.
+
+    `scores.csv` has the Dice alone, one row an image and one column a bone, see `metrics.write_scores`.
 
     Raises:
         HandsegInputError: a file cannot be written.
     """
     tables = {
-        "scores": scores_table(analysis),
+        "bone_scores": bone_scores_table(analysis),
         "cases": cases_table(analysis),
         "bones": bones_table(analysis),
         "confusion": confusion_table(analysis),
@@ -135,6 +152,7 @@ def write_tables(analysis: Analysis, output: str | PathLike[str]) -> None:
     }
     for name, table in tables.items():
         write_table(Path(output, name), table)
+    write_scores(Path(output, IMAGE_SCORES), image_scores(analysis))
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -147,8 +165,3 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(file, index=False, float_format="%.6f", lineterminator="\n")
     with write_atomically(f"{path}.parquet") as temporary:
         table.to_parquet(temporary, index=False)
-
-
-def _text(name: str) -> str:
-    """Return a name as pandas and Parquet can hold it, whatever bytes a file's name has."""
-    return name.encode(errors="backslashreplace").decode()

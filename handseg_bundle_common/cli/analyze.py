@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from handseg_bundle_common.cli.arguments import Job, check_values, number_of
+from handseg_bundle_common.errors import HandsegInputError
 
 
 def analyze(
@@ -14,6 +15,7 @@ def analyze(
     *,
     compare: str | None = None,
     images: str | None = None,
+    worst: int | str = 20,
     workers: int | str | None = None,
 ) -> Job:
     """Find out where the Dice is lost: tables, figures and a report that opens in any browser.
@@ -27,9 +29,14 @@ def analyze(
         output: folder for tables, figures and the report.
         compare: predictions of another model for the same images, or the folder of its analysis.
         images: folder of the radiographs, if they do not lie in the data set.
+        worst: how many images with the lowest mean Dice are drawn, beside those with the worst faults and the worst one
+            of every bone.
         workers: processes; by default one a core, as far as there are enough images.
     """
     check_values(predictions=predictions, labels=labels, output=output, compare=compare, images=images)
+    drawn = number_of("worst", worst, int)
+    if drawn < 0:
+        raise HandsegInputError("--worst", f"{drawn} images cannot be drawn", "choose 0 or more")
     processes = None if workers is None else number_of("workers", workers, int)
 
     def start() -> str:
@@ -38,13 +45,19 @@ def analyze(
 
         found = analysis.analyse(predictions, labels, output, images=images, workers=processes)
         analysis.write_tables(found, output)
-        other = comparison = None
+        comparison = None
         if compare is not None:
-            others, kept = analysis.analysed_predictions(compare, labels)
-            other = analysis.analyse(others, labels, kept or Path(output, "other"), images=images, workers=processes)
+            others = analysis.analysed_predictions(compare, labels)
+            other = analysis.analyse(
+                others.predictions,
+                labels,
+                others.folder or Path(output, "other"),
+                images=others.images or images,
+                workers=processes,
+            )
             comparison = analysis.pair_up(found, other)
             analysis.write_comparison(comparison, output)
-        report = write_report(found, Path(output), other)
+        report = write_report(found, Path(output), comparison, worst=drawn)
         return f"{analysis.summary_text(found, comparison)}\nreport: {report}\ntables: {output}"
 
     return Job(start)

@@ -41,6 +41,14 @@ def check_switch(name: str, value: object) -> None:
         raise HandsegInputError(_flag(name), f"takes no value, but {value!r} follows", "put it at the end")
 
 
+def yes_or_no(name: str, value: bool | str) -> bool:
+    """Return what an option says that may stand alone, for True, or before True or False."""
+    words = {"true": True, "false": False}
+    if str(value).lower() not in words:
+        raise HandsegInputError(_flag(name), f"{value!r} is neither True nor False", "write one of them")
+    return words[str(value).lower()]
+
+
 def number_of(name: str, text: Number | str, kind: type[Number]) -> Number:
     """Return the number that an option holds."""
     number: Number

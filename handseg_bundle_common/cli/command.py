@@ -14,10 +14,16 @@ import fire
 from handseg_bundle_common import __version__
 from handseg_bundle_common.cli.analyze import analyze
 from handseg_bundle_common.cli.arguments import Job, Result
+from handseg_bundle_common.cli.compare import compare
+from handseg_bundle_common.cli.convert import convert
 from handseg_bundle_common.cli.data import check_data, make_folds, simulate
 from handseg_bundle_common.cli.ensembles import select_members, vote
+from handseg_bundle_common.cli.export import export
 from handseg_bundle_common.cli.measure import measure
 from handseg_bundle_common.cli.models import cross_validate, info, install_weights, predict
+from handseg_bundle_common.cli.packaging import verify
+from handseg_bundle_common.cli.records import RECORD
+from handseg_bundle_common.cli.tracking import log_run
 from handseg_bundle_common.errors import EXIT_CODE, HandsegInputError, input_error_message
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -69,14 +75,20 @@ def read_command(words: Sequence[str]) -> object:
 _VERBS = {
     "analyze": analyze,
     "check-data": check_data,
+    "compare": compare,
+    "convert": convert,
     "cross-validate": cross_validate,
+    "export": export,
     "info": info,
     "install-weights": install_weights,
+    "log-run": log_run,
     "make-folds": make_folds,
     "measure": measure,
     "predict": predict,
+    "record": RECORD,
     "select-members": select_members,
     "simulate": simulate,
+    "verify": verify,
     "vote": vote,
 }
 

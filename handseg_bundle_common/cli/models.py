@@ -18,12 +18,15 @@ def predict(
     weights: str | None = None,
     keep_folders: bool = False,
     probabilities: bool = False,
+    formats: str = "overlay,rle",
+    trust: bool = False,
 ) -> Job:
     """Segment radiographs: overlays, a submission CSV at their native sizes, and how far each bone can be trusted.
 
     Args:
         images: radiographs (PNG, JPEG, TIFF) and folders, which are searched recursively.
-        bundle: name or folder of a bundle, such as effisegnet.
+        bundle: name, folder or archive of a bundle, such as effisegnet. An archive is verified first; so is a folder
+            that handseg did not come with.
         output: folder for overlays/IMAGE.png, predictions.csv and confidence.csv.
         device: auto, cpu, cuda or cuda:1.
         image_size: longer side in px at which the network works, by default that of the training.
@@ -31,19 +34,23 @@ def predict(
         weights: file of weights in place of the bundle's.
         keep_folders: name results by relative paths, for images of one name in several folders.
         probabilities: keep the probabilities of every pixel too, for select-members.
+        formats: what is written of the masks, separated by commas: overlay, rle (predictions.csv), dicom-seg, nifti,
+            seg-nrrd, coco, coco-ram, polygons and png (in masks/).
+        trust: go on past configurations and code that verify refuses. This can run whatever they say.
     """
-    check_values(bundle=bundle, output=output, device=device, weights=weights)
+    check_values(bundle=bundle, output=output, device=device, weights=weights, formats=formats)
+    check_switch("trust", trust)
     check_switch("keep_folders", keep_folders)
     check_switch("probabilities", probabilities)
     probability = None if threshold is None else number_of("threshold", threshold, float)
     working_size = None if image_size is None else number_of("image_size", image_size, int)
 
     def start() -> str:
-        from handseg_bundle_common import inference  # noqa: PLC0415
+        from handseg_bundle_common import inference, packaging  # noqa: PLC0415
 
         done = inference.predict(
             images,
-            bundle,
+            packaging.open_bundle(bundle, trust=trust),
             output,
             device=device,
             image_size=working_size,
@@ -51,10 +58,22 @@ def predict(
             weights=weights,
             keep_folders=keep_folders,
             probabilities=probabilities,
+            formats=formats.split(","),
         )
-        return f"{len(done)} segmented: {Path(output, inference.SUBMISSION)} and {Path(output, inference.OVERLAYS)}"
+        return f"{len(done)} segmented: {_places(output, formats)}"
 
     return Job(start)
+
+
+def _places(output: str, formats: str) -> str:
+    """Return where the masks are."""
+    from handseg_bundle_common.datasets.predictions import MASKS, OVERLAYS, SUBMISSION  # noqa: PLC0415
+
+    wanted = {name.strip() for name in formats.split(",")}
+    known = {"rle": SUBMISSION, "overlay": OVERLAYS}
+    places = [place for name, place in known.items() if name in wanted]
+    places += [MASKS] if wanted - known.keys() else []
+    return " and ".join(str(Path(output, place)) for place in places)
 
 
 def cross_validate(

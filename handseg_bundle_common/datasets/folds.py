@@ -129,7 +129,7 @@ def fold_split(
 
 def sample_folds() -> Path:
     """Return the folds of the sample hands."""
-    return shared_path("data/folds/sample.json")
+    return shared_path("data/folds/sample.json", "name a file that make-folds wrote of your data with --folds")
 
 
 def _folds_for(items: Sequence[Item], data_dir: str | PathLike[str], path: str | PathLike[str] | None) -> Folds:

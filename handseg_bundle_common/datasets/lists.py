@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.formats.radiograph import SUFFIXES, has_radiograph_suffix, radiograph_stem
+from handseg_bundle_common.formats.radiograph import SUFFIXES, is_radiograph_file, radiograph_stem
 from handseg_bundle_common.resources import shared_path
 
 Item = dict[str, str]
@@ -47,7 +47,7 @@ def find_images(root: str | PathLike[str]) -> list[Path]:
     Raises:
         HandsegInputError: the folder is missing or holds no image.
     """
-    images = _find_files(root, has_radiograph_suffix)
+    images = find_files(root, is_radiograph_file)
     if not images:
         raise HandsegInputError(root, f"holds no image ({', '.join(SUFFIXES)})", LAYOUT)
     return images
@@ -88,17 +88,21 @@ def list_files(data_dir: str | PathLike[str]) -> Listing:
     images = [(_key(image, images_dir), image) for image in find_images(images_dir)]
     if not has_labels:
         return Listing(images_dir, images, None)
-    labels = _find_files(labels_dir, lambda path: path.suffix.lower() == ".json")
+    labels = find_files(labels_dir, lambda path: path.suffix.lower() == ".json")
     return Listing(images_dir, images, {_key(label, labels_dir): label for label in labels})
 
 
 def sample_dir() -> Path:
     """Return the folder of sample hands that every bundle uses by default."""
-    return shared_path("data/sample")
+    return shared_path("data/sample", "name the folder of your radiographs with --data_dir")
 
 
-def _find_files(root: str | PathLike[str], wanted: Callable[[Path], bool]) -> list[Path]:
-    """Return the files that are wanted below `root`, sorted, without hidden ones."""
+def find_files(root: str | PathLike[str], wanted: Callable[[Path], bool]) -> list[Path]:
+    """Return the files that are wanted below `root`, sorted; hidden ones are left out and linked folders followed.
+
+    Raises:
+        HandsegInputError: the folder is missing.
+    """
     if not Path(root).is_dir():
         raise HandsegInputError(root, "is not a folder", LAYOUT)
     files: list[Path] = []

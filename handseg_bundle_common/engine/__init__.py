@@ -5,8 +5,10 @@ from handseg_bundle_common.engine.checkpoints import BestWeights, TrainingCheckp
 from handseg_bundle_common.engine.clipping import GradientClipping
 from handseg_bundle_common.engine.distributed import SharedBuffers, join_processes, validation_sampler
 from handseg_bundle_common.engine.figures import OverlayWriter
-from handseg_bundle_common.engine.records import ExecutedConfig, MetricsLog, PerBoneMetrics, PerBoneTable
+from handseg_bundle_common.engine.records import ExecutedConfig, MetricsLog
+from handseg_bundle_common.engine.run_figures import RunFigures
 from handseg_bundle_common.engine.schedules import LossSchedule
+from handseg_bundle_common.engine.scores import PerBoneMetrics, PerBoneTable, ScoresFile
 from handseg_bundle_common.engine.seeding import SeededEpochs
 from handseg_bundle_common.engine.submission import SubmissionFile
 from handseg_bundle_common.engine.tracking import MLflowTracker, unique_run_name
@@ -22,6 +24,8 @@ __all__ = [
     "OverlayWriter",
     "PerBoneMetrics",
     "PerBoneTable",
+    "RunFigures",
+    "ScoresFile",
     "SeededEpochs",
     "SharedBuffers",
     "SubmissionFile",

@@ -57,6 +57,8 @@ class BestWeights:
         self.metric = metric
         self.settings = dict(settings or {})
         self.best = float("-inf")
+        self.has_improved = False
+        """Whether the last validation was the best so far."""
 
     def attach(self, evaluator: Engine) -> None:
         """Watch the evaluator."""
@@ -64,7 +66,8 @@ class BestWeights:
 
     def _save_if_better(self, evaluator: Engine) -> None:
         value = float(evaluator.state.metrics[self.metric])
-        if value > self.best:
+        self.has_improved = value > self.best
+        if self.has_improved:
             self.best = value
             if is_main_process():
                 info: dict[str, Any] = {"epoch": int(evaluator.state.epoch), self.metric: value}

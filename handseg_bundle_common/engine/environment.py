@@ -62,7 +62,7 @@ def _git(*arguments: str) -> str | None:
     """Return what git says of the folder of this package, or None where it has nothing to say."""
     command = ("git", "-C", str(_PACKAGE_DIR), *arguments)
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return None
 

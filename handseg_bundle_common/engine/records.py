@@ -13,13 +13,10 @@ import torch
 from ignite.engine import Engine, Events
 from monai.bundle import ConfigParser
 from monai.engines import Evaluator
-from monai.utils import string_list_all_gather
 
-from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.engine.distributed import on_main_process
 from handseg_bundle_common.engine.environment import run_environment
 from handseg_bundle_common.files import open_csv, write_atomically, write_csv
-from handseg_bundle_common.metrics import per_bone_table, write_table
 
 logger = logging.getLogger(__name__)
 
@@ -79,67 +76,6 @@ def epoch_metrics(engine: Engine) -> dict[str, float]:
     if optimizer is not None:
         metrics["learning_rate"] = float(optimizer.param_groups[0]["lr"])
     return metrics
-
-
-class PerBoneMetrics:
-    """Add the mean over images for every bone, `dice/finger-1` and so on, to the evaluator's metrics.
-
-    Args:
-        metric: name of an `IgniteMetricHandler` with `save_details`, whose details have the shape (images, 29).
-    """
-
-    def __init__(self, metric: str = "mean_dice") -> None:
-        self.metric = metric
-
-    def attach(self, evaluator: Engine) -> None:
-        """Add on the end of every validation."""
-        evaluator.add_event_handler(Events.EPOCH_COMPLETED, self._add)
-
-    def _add(self, evaluator: Engine) -> None:
-        means = torch.as_tensor(evaluator.state.metric_details[self.metric]).nanmean(dim=0)
-        for bone, value in zip(BONE_NAMES, means.tolist(), strict=True):
-            evaluator.state.metrics[f"dice/{bone}"] = value
-
-
-class PerBoneTable:
-    """Write the per-bone table of an evaluation to a CSV and log its worst bones.
-
-    Needs batches of decollated items with `patient` and `image_name`, as the bundles' evaluators have them.
-
-    Args:
-        path: file to write.
-        metric: name of an `IgniteMetricHandler` with `save_details`.
-    """
-
-    _WORST = 5
-
-    def __init__(self, path: str, metric: str = "mean_dice") -> None:
-        self.path = Path(path)
-        self.metric = metric
-        self._image_names: list[str] = []
-
-    def attach(self, evaluator: Engine) -> None:
-        """Write on the end of the evaluation."""
-        evaluator.add_event_handler(Events.EPOCH_STARTED, self._image_names.clear)
-        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._note_images)
-        evaluator.add_event_handler(Events.COMPLETED, self._gather_and_write)
-
-    def _note_images(self, evaluator: Engine) -> None:
-        self._image_names += [f"{item['patient']}/{item['image_name']}" for item in evaluator.state.batch]
-
-    def _gather_and_write(self, evaluator: Engine) -> None:
-        # MONAI gathers the details in the same order: those of the first process first.
-        self._write(evaluator, string_list_all_gather(self._image_names))
-
-    @on_main_process
-    def _write(self, evaluator: Engine, image_names: list[str]) -> None:
-        values = torch.as_tensor(evaluator.state.metric_details[self.metric]).double()
-        write_table(self.path, per_bone_table(values, image_names))
-        means = values.nanmean(dim=0)
-        worst = ", ".join(f"{BONE_NAMES[i]} {means[i]:.3f}" for i in means.argsort()[: self._WORST].tolist())
-        scores = ", ".join(f"{name} {value:.4f}" for name, value in epoch_metrics(evaluator).items() if "/" not in name)
-        logger.info("%s over %d images; worst: %s", scores, len(values), worst)
-        logger.info("per-bone table: %s", self.path)
 
 
 class MetricsLog:

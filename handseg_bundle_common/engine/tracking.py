@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import secrets
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +14,22 @@ from monai.engines import Evaluator
 from monai.handlers import MLFlowHandler
 
 from handseg_bundle_common.engine.distributed import is_main_process, on_main_process
-from handseg_bundle_common.engine.mlflow_runs import chosen_uri, remember_run, reopened_run
+from handseg_bundle_common.engine.mlflow_log import (
+    EVALUATION,
+    KIND,
+    TRAINING,
+    experiment_id,
+    log_folder,
+    log_parameters,
+    new_run,
+)
+from handseg_bundle_common.engine.mlflow_model import log_run_as_model
+from handseg_bundle_common.engine.mlflow_runs import RUN_FILE, chosen_uri, remember_run, remembered_run
 from handseg_bundle_common.engine.records import epoch_metrics, executed_config
+from handseg_bundle_common.engine.run_folder import RunFolder
+from handseg_bundle_common.engine.run_parameters import environment_parameters, run_parameters
 
 logger = logging.getLogger(__name__)
-
-_ARTIFACTS = ("config.json", "metrics.csv", "per_bone.csv", "overlays")
 
 
 def unique_run_name(prefix: str) -> str:
@@ -35,46 +42,22 @@ def unique_run_name(prefix: str) -> str:
     return str(idist.broadcast(name))
 
 
-def top_level_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hyper-parameters of a bundle: the plain values at the top of its configuration.
-
-    Expressions (`$`), references (`@`), components, macros (`%`) and `resume` are left out, which is true for a part
-    of a training only; lists and dictionaries become JSON, the names of the recipe are joined, and the bundle's version
-    is added.
-    """
-    plain = {
-        key: value
-        for key, value in config.items()
-        if isinstance(value, (bool, int, float)) or (isinstance(value, str) and not value.startswith(("$", "@", "%")))
-    }
-    plain |= {key: json.dumps(value) for key, value in config.items() if _is_plain_collection(key, value)}
-    plain.pop("resume", None)
-    if isinstance(config.get("recipe"), list):
-        plain["recipe"] = "+".join(config["recipe"])
-    version = config.get("_meta_", {}).get("version")
-    return plain if version is None else {**plain, "bundle_version": version}
-
-
-def _is_plain_collection(key: str, value: Any) -> bool:
-    """Tell lists and dictionaries of plain values, such as weights of bones, from components and expressions."""
-    if key.startswith("_") or not isinstance(value, (list, dict)):
-        return False
-    return re.search(r'"[$@%]|"_target_"', json.dumps(value, default=str)) is None
-
-
 class MLflowTracker(MLFlowHandler):
-    """Log hyper-parameters, every epoch's metrics and the run's folder; attach it to trainer and evaluator alike.
+    """Log parameters, every epoch's metrics and the run's folder; attach it to trainer and evaluator alike.
 
     Both engines write to one run, which whoever started first also closes. Of several processes, the first one logs.
-    A training leaves the identifier of its run in `mlflow_run.json`.
+    The folder remembers its run in `mlflow_run.json`. Attach it after the handlers that write what it logs:
+    `ExecutedConfig`, `MetricsLog`, `ScoresFile`, `RunFigures`.
 
     Args:
         tracking_uri: where MLflow stores runs; SQLite by default in the bundles. `MLFLOW_TRACKING_URI` wins over it.
         run_name: name of the run, see `unique_run_name`.
-        output_dir: folder of the run, whose configuration, metrics and overlays become artifacts at the end.
+        output_dir: folder of the run, whose files become artifacts at the end, see `RunFolder`.
         experiment_name: MLflow experiment that all bundles share, so that their runs stand in one table.
+        ckpt_dir: folder of the weights, which become artifacts of a training.
         parent_run: identifier of the run below which MLflow shows this one, such as that of a cross-validation.
         resume: continue the run that `mlflow_run.json` in `output_dir` names, if there is one.
+        log_model: register the bundle with the weights of the run as a model.
     """
 
     def __init__(
@@ -84,12 +67,17 @@ class MLflowTracker(MLFlowHandler):
         output_dir: str,
         experiment_name: str = "handseg",
         *,
+        ckpt_dir: str | None = None,
         parent_run: str | None = None,
         resume: bool = False,
+        log_model: bool = False,
     ) -> None:
-        self.output_dir = Path(output_dir)
+        self.folder = RunFolder(Path(output_dir), None if ckpt_dir is None else Path(ckpt_dir))
         self.parent_run = parent_run
         self.resume = resume
+        self.log_model = log_model
+        self.experiment_param: dict[str, Any] = {}
+        self._config = executed_config()
         self._owner: Engine | None = None
         # MONAI's handler opens the database, which several processes must not create at once.
         if is_main_process():
@@ -97,7 +85,7 @@ class MLflowTracker(MLFlowHandler):
                 tracking_uri=chosen_uri(tracking_uri),
                 experiment_name=experiment_name,
                 run_name=run_name,
-                experiment_param=top_level_parameters(executed_config()),
+                experiment_param=run_parameters(self._config),
                 iteration_log=False,
             )
             self.cur_run: Any = None
@@ -111,29 +99,37 @@ class MLflowTracker(MLFlowHandler):
         engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
 
     def _open(self, engine: Engine) -> None:
-        if self._owner is None:
-            self._owner = engine
-            self._set_experiment()
-            self.cur_run = self._earlier_run() or self._new_run()
-            if not isinstance(engine, Evaluator):
-                remember_run(self.output_dir, self.cur_run.info.run_id)
-            self.start(engine)
+        if self._owner is not None:
+            return
+        self._owner = engine
+        kind = EVALUATION if isinstance(engine, Evaluator) else TRAINING
+        experiment = experiment_id(self.client, self.experiment_name)
+        self.experiment = self.client.get_experiment(experiment)
+        self.experiment_param = environment_parameters(self.folder.environment()) | self.experiment_param
+        # Left alone, MONAI would continue any unfinished run of this name.
+        self.cur_run = self._earlier_run(kind) or new_run(
+            self.client, experiment, self.run_name, kind, parent=self.parent_run
+        )
+        # An evaluation in the folder of a training does not take its place.
+        if kind == TRAINING or not (self.folder.path / RUN_FILE).exists():
+            remember_run(self.folder.path, self.cur_run.info.run_id)
+        self.start(engine)
 
-    def _new_run(self) -> Any:
-        """Create a run; left alone, MONAI would continue any unfinished one of this name."""
-        tags = {} if self.parent_run is None else {"mlflow.parentRunId": self.parent_run}
-        return self.client.create_run(self.experiment.experiment_id, tags=tags, run_name=self.run_name)
-
-    def _earlier_run(self) -> Any | None:
+    def _earlier_run(self, kind: str) -> Any | None:
         """Reopen the run to continue, or return None; MLflow refuses to change parameters, so those stay."""
-        run = reopened_run(self.client, self.output_dir) if self.resume else None
-        if run is not None:
-            logged = run.data.params
-            for name in sorted(self.experiment_param.keys() & logged.keys()):
-                value = self.experiment_param.pop(name)
-                if logged[name] != str(value):
-                    logger.info("MLflow keeps %s %s of the run's start; it is %s now", name, logged[name], value)
+        run = remembered_run(self.client, self.folder.path) if self.resume else None
+        if run is None or run.data.tags.get(KIND, kind) != kind:
+            return None
+        self.client.update_run(run.info.run_id, status="RUNNING")
+        logged = run.data.params
+        for name in sorted(self.experiment_param.keys() & logged.keys()):
+            value = self.experiment_param.pop(name)
+            if logged[name] != str(value):
+                logger.info("MLflow keeps %s %s of the run's start; it is %s now", name, logged[name], value)
         return run
+
+    def _log_params(self, params: dict[str, Any]) -> None:
+        log_parameters(self.client, self.cur_run.info.run_id, params)
 
     def _log_epoch(self, engine: Engine) -> None:
         # An evaluator's epoch is that of the training around it; the first epoch of either is 1.
@@ -144,18 +140,16 @@ class MLflowTracker(MLFlowHandler):
 
     def _finish(self, engine: Engine, status: str) -> None:
         if engine is self._owner and self.cur_run is not None:
-            self._log_artifacts(self.cur_run.info.run_id)
-            self.client.set_terminated(self.cur_run.info.run_id, status)
+            run_id = self.cur_run.info.run_id
+            models = None if isinstance(engine, Evaluator) else self.folder.models
+            log_folder(self.client, run_id, RunFolder(self.folder.path, models))
+            self.client.set_terminated(run_id, status)
             self.cur_run = None
             self._owner = None
+            if self.log_model and status == "FINISHED":
+                model = log_run_as_model(self.client, run_id, self._config, self.folder.models)
+                logger.info("registered as %s", model)
             self._dispose_sqlite_store()
-
-    def _log_artifacts(self, run_id: str) -> None:
-        for path in (self.output_dir / name for name in _ARTIFACTS):
-            if path.is_dir():
-                self.client.log_artifacts(run_id, str(path), path.name)
-            elif path.exists():
-                self.client.log_artifact(run_id, str(path))
 
     def _fail(self, engine: Engine, error: Exception) -> None:
         self._finish(engine, "FAILED")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from os import PathLike
 from pathlib import Path
@@ -76,14 +76,33 @@ def decode_rle(rle: str, height: int, width: int, source: str = "run-length code
             runs that overlap or descend, or a run beyond the image.
     """
     starts, ends = decode_runs([rle], [source])
+    _check_end(starts, ends, height, width, source)
     pixels = np.zeros(height * width, bool)
-    is_beyond = ends > pixels.size
-    if is_beyond.any():
-        problem = f"ends beyond the {width} x {height} pixels of the image"
-        raise _bad_run(starts, ends, int(is_beyond.argmax()), problem, source)
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         pixels[start:end] = True
     return pixels.reshape(height, width)
+
+
+def decode_packed(codes: Iterable[str], height: int, width: int, source: str = "run-length codes") -> Packed:
+    """Decode the codes of the 29 bones of one image into packed masks (H, W), without a mask of each.
+
+    Args:
+        codes: one code a bone in channel order.
+        height: rows of the masks.
+        width: columns of the masks.
+        source: what an error names before the bone, such as the file and image.
+
+    Raises:
+        HandsegInputError: what `decode_rle` refuses.
+    """
+    # Every run turns its bone's bit over where it starts and behind its end; what is turned twice is as it was.
+    turned = np.zeros(height * width + 1, np.uint32)
+    for channel, (bone, code) in enumerate(zip(BONE_NAMES, codes, strict=True)):
+        starts, ends = decode_runs([code], [f"{source}, {bone}"])
+        _check_end(starts, ends, height, width, f"{source}, {bone}")
+        for places in (starts, ends):
+            np.bitwise_xor.at(turned, places, np.uint32(1 << channel))
+    return np.bitwise_xor.accumulate(turned)[:-1].reshape(height, width)
 
 
 def decode_runs(codes: Sequence[str], sources: Sequence[str]) -> tuple[Places, Places]:
@@ -217,6 +236,14 @@ def _checked(rle: str, source: str) -> str:
         if not _NUMBER.fullmatch(token):
             raise HandsegInputError(source, f"{token[:20]!r} is no pixel number", _ENCODE_AGAIN)
     return " ".join(tokens)
+
+
+def _check_end(starts: Places, ends: Places, height: int, width: int, source: str) -> None:
+    """Refuse runs that end beyond the image."""
+    is_beyond = ends > height * width
+    if is_beyond.any():
+        problem = f"ends beyond the {width} x {height} pixels of the image"
+        raise _bad_run(starts, ends, int(is_beyond.argmax()), problem, source)
 
 
 def _bad_run(starts: Places, ends: Places, number: int, problem: str, source: str) -> HandsegInputError:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from handseg_bundle_common.datasets.predictions import DISAGREEMENT, MASKS, OVERLAYS
 from handseg_bundle_common.formats.probabilities import probabilities_path, write_probabilities
+from handseg_bundle_common.inference.mask_files import DEFAULT_FORMATS, check_outputs
 from handseg_bundle_common.inference.predictor import load_predictor
-from handseg_bundle_common.inference.results import DISAGREEMENT, OVERLAYS, ResultsFolder
+from handseg_bundle_common.inference.results import ResultsFolder
 from handseg_bundle_common.inference.sources import find_sources
 
 
@@ -25,6 +27,7 @@ def predict(
     weights: str | PathLike[str] | None = None,
     keep_folders: bool = False,
     probabilities: bool = False,
+    formats: Sequence[str] = DEFAULT_FORMATS,
 ) -> list[Path]:
     """Segment radiographs with a bundle, at their native sizes.
 
@@ -43,6 +46,7 @@ def predict(
         weights: file of weights in place of the bundle's own.
         keep_folders: name results by the radiographs' relative paths instead of their file names.
         probabilities: keep those of every pixel at the working size in `<output>/probabilities/<image>.npz` too.
+        formats: what is written of the masks, see `ResultsFolder`.
 
     Returns:
         The radiographs in the order of the submission.
@@ -50,10 +54,11 @@ def predict(
     Raises:
         HandsegInputError: a radiograph, the bundle, an option or the output folder cannot be used.
     """
-    pictures = [Path(output, folder) for folder in (OVERLAYS, DISAGREEMENT)]
+    pictures = [Path(output, folder) for folder in (OVERLAYS, DISAGREEMENT, MASKS)]
     sources = find_sources(images, keep_folders=keep_folders, exclude=pictures)
+    wanted = check_outputs(formats, sources)
     predictor = load_predictor(bundle, device=device, image_size=image_size, weights=weights, threshold=threshold)
-    with ResultsFolder(output, predictor.origin) as results:
+    with ResultsFolder(output, predictor.origin, wanted) as results:
         for source in tqdm(sources, "segmenting", unit="image", disable=None):
             prediction = predictor.predict(source.path)
             results.write(source.name, source.path, prediction.masks, prediction.votes)

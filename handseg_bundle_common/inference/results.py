@@ -17,20 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handseg_bundle_common import __version__
+from handseg_bundle_common.conversion.kinds import RLE
+from handseg_bundle_common.datasets.predictions import DISAGREEMENT, IMAGES, OVERLAYS, SUBMISSION
 from handseg_bundle_common.drawing import heat_overlay, overlay, overlay_name, save_png
 from handseg_bundle_common.ensemble.agreement import disagreement_map
 from handseg_bundle_common.ensemble.case import CaseFault, case_faults
 from handseg_bundle_common.ensemble.confidence import ConfidenceTable, case_confidence
-from handseg_bundle_common.files import make_folder, write_atomically, write_csv
+from handseg_bundle_common.files import make_folder, printable, write_atomically, write_csv
+from handseg_bundle_common.formats.dicom import read_dicom_side_tag
 from handseg_bundle_common.formats.probabilities import PROBABILITIES
 from handseg_bundle_common.formats.radiograph import read_radiograph
 from handseg_bundle_common.formats.rle import SubmissionWriter
+from handseg_bundle_common.inference.mask_files import DEFAULT_FORMATS, OVERLAY, MaskFiles
 from handseg_bundle_common.laterality import find_laterality
 from handseg_bundle_common.masks import Packed, pack_masks
 from handseg_bundle_common.transforms import ScaleRadiographd
 
-OVERLAYS, SUBMISSION, IMAGES = "overlays", "predictions.csv", "images.csv"
-CONFIDENCE, DISAGREEMENT, ORIGIN = "confidence.csv", "disagreement", "prediction.json"
+CONFIDENCE, ORIGIN = "confidence.csv", "prediction.json"
 
 # So many images that are wrong as a whole are listed at the end, more are counted.
 _LISTED = 5
@@ -52,16 +55,26 @@ class ResultsFolder:
     Args:
         output: the folder.
         origin: what the predictions come from, plain values for `prediction.json`.
+        formats: what is written beside the tables: `overlay`, `rle`, which is the submission, and formats of
+            `conversion.FORMATS`, in `masks/`.
 
     Raises:
         HandsegInputError: on entry, the folder cannot be written to.
     """
 
-    def __init__(self, output: str | PathLike[str], origin: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        output: str | PathLike[str],
+        origin: Mapping[str, Any] | None = None,
+        formats: Sequence[str] = DEFAULT_FORMATS,
+    ) -> None:
         self.output = Path(output)
         self._origin = origin
         self.overlays = self.output / OVERLAYS
-        self._submission = SubmissionWriter(self.output / SUBMISSION)
+        self._has_overlays = OVERLAY in formats
+        self._submission = SubmissionWriter(self.output / SUBMISSION) if RLE in formats else None
+        algorithm = Path(str((origin or {}).get("bundle", "handseg"))).name
+        self._masks = MaskFiles(output, formats, algorithm)
         self._stack = ExitStack()
         self._confidence = ConfidenceTable(self.output / CONFIDENCE)
         self._images: Any = None
@@ -69,9 +82,11 @@ class ResultsFolder:
         self._flagged: dict[str, tuple[CaseFault, ...]] = {}
 
     def __enter__(self) -> ResultsFolder:
-        make_folder(self.overlays)
+        make_folder(self.overlays if self._has_overlays else self.output)
         self._forget_earlier_run()
-        self._stack.enter_context(self._submission)
+        self._stack.enter_context(self._masks)
+        if self._submission is not None:
+            self._stack.enter_context(self._submission)
         self._stack.enter_context(self._confidence)
         self._images = csv.writer(self._stack.enter_context(write_csv(self.output / IMAGES)))
         self._images.writerow(("image_name", "height", "width", "side", "side_from", "picture", "bones"))
@@ -96,12 +111,13 @@ class ResultsFolder:
         else:
             lines = (f"\n  {name}: {_sentences(faults)}" for name, faults in self._flagged.items())
             # A log is text, which bytes of a file's name that are no characters are not.
-            why = "".join(lines).encode(errors="backslashreplace").decode()
+            why = printable("".join(lines))
         return len(self._flagged), self._count, self.output / IMAGES, why
 
     def _forget_earlier_run(self) -> None:
         """Remove what this run might not replace, and what would then be taken for its own."""
-        earlier = [self.output / ORIGIN, *Path(self.output, PROBABILITIES).rglob("*.npz")]
+        submission = [] if self._submission is not None else [self.output / SUBMISSION]
+        earlier = [self.output / ORIGIN, *submission, *Path(self.output, PROBABILITIES).rglob("*.npz")]
         for path in [*earlier, *Path(self.output, DISAGREEMENT).rglob("*.png")]:
             path.unlink(missing_ok=True)
 
@@ -122,19 +138,27 @@ class ResultsFolder:
         """
         packed = masks if masks.ndim == 2 else pack_masks(np.asarray(masks, bool))
         image = read_radiograph(radiograph)
-        self._submission.write(name, packed)
+        if self._submission is not None:
+            self._submission.write(name, packed)
         confidence = case_confidence(packed, votes)
         self._confidence.write(name, confidence)
         faults = case_faults(packed, image)
         self._count += 1
         if faults:
             self._flagged[name] = faults
-        laterality = find_laterality(name, packed)
+        laterality = find_laterality(name, packed, read_dicom_side_tag(radiograph))
         side = laterality.side or "", laterality.source or ""
         self._images.writerow((name, *packed.shape, *side, _sentences(faults), "; ".join(confidence.flags)))
         # What is wrong with single bones hides that there is no hand.
         of_bones = confidence.flags if all(fault.is_usable for fault in faults) else ()
         notes = [*(fault.message for fault in faults), *of_bones]
+        self._masks.write(name, radiograph, packed, laterality)
+        if self._has_overlays:
+            self._draw(name, image, packed, notes, votes)
+
+    def _draw(
+        self, name: str, image: NDArray[np.float32], packed: Packed, notes: Sequence[str], votes: Sequence[Packed]
+    ) -> None:
         image = _stretch({"image": image})["image"]
         save_png(self.overlays / overlay_name(name), overlay(image, packed, notes=notes))
         if len(votes) > 1:

@@ -7,8 +7,8 @@ from handseg_bundle_common.measurements.hand import HandMeasures, measure_hand
 from handseg_bundle_common.measurements.indices import Indices
 from handseg_bundle_common.measurements.marks import Measure
 from handseg_bundle_common.measurements.measure import Measured, measure
-from handseg_bundle_common.measurements.results import BONES_TABLE, GAPS_TABLE, INDICES_TABLE, MeasuresFolder
-from handseg_bundle_common.measurements.scale import Scale, read_spacing
+from handseg_bundle_common.measurements.results import BONES_TABLE, GAPS_TABLE, INDICES_TABLE
+from handseg_bundle_common.measurements.scale import Scale, check_spacing, read_spacing
 from handseg_bundle_common.measurements.sources import MaskSource, annotated_sources, predicted_sources
 
 __all__ = [
@@ -23,9 +23,9 @@ __all__ = [
     "MaskSource",
     "Measure",
     "Measured",
-    "MeasuresFolder",
     "Scale",
     "annotated_sources",
+    "check_spacing",
     "measure",
     "measure_hand",
     "measures_overlay",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from handseg_bundle_common.anatomy import BONES, CHANNEL, Group
-from handseg_bundle_common.drawing import Picture, overlay
+from handseg_bundle_common.drawing import Picture, label_point, overlay
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.measurements.hand import HandMeasures
 from handseg_bundle_common.measurements.indices import METACARPALS
@@ -47,8 +47,6 @@ _STEP_PX, _CLEAR = 10, 8 + 8j
 _TURNS = tuple(cmath.rect(1, sign * angle) for angle in (0.0, 0.35, 0.7, 1.05, 1.4) for sign in (1, -1))
 # OpenCV draws to this fraction of a pixel, as a power of two.
 _SHIFT = 4
-# A label stands on what no other bone covers if that is more than this share of the bone.
-_UNCOVERED = 0.2
 
 _stretch = ScaleRadiographd("image")
 
@@ -179,19 +177,15 @@ def _write_bones(canvas: Image.Image, measures: HandMeasures, masks: Packed, vie
 
 
 def _label_place(measures: HandMeasures, name: str, masks: Packed, view: _View) -> complex:
-    """Return the middle of a bone or of what no other covers; a metacarpal's label stands clear of its own width."""
-    region, bit = measures.regions[name], np.uint32(1 << CHANNEL[name])
+    """Return a wide, uncovered place of a bone; the label of a metacarpal stands clear of the line of its width."""
+    region = measures.regions[name]
     if name in METACARPALS and not region.is_cut:
         (start, end), _ = measures.bones[name].calipers
         far = max((start, end), key=lambda place: _to_fingers(place, measures))
         return view.place(region.middle + _FROM_MIDDLE * (far - region.middle))
     rows, columns = window = _window(region, view, masks.shape)
-    alone = np.argwhere(masks[window] == bit)
-    whole = np.count_nonzero(masks[window] & bit)
-    if not _UNCOVERED * whole < len(alone) < whole:
-        return view.place(region.middle)
-    row, column = alone.mean(axis=0)
-    return complex(columns.start + column, rows.start + row)
+    place = label_point(masks[window], CHANNEL[name])
+    return view.place(region.middle) if place is None else complex(columns.start + place[0], rows.start + place[1])
 
 
 def _to_fingers(place: complex, measures: HandMeasures) -> float:

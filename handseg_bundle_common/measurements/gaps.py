@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from handseg_bundle_common.anatomy import BONES
 from handseg_bundle_common.measurements.marks import Line
-from handseg_bundle_common.measurements.regions import BoneRegion, pixel_reach
+from handseg_bundle_common.measurements.regions import BoneRegion
 
 _BY_ABBREVIATION = {bone.abbreviation: bone.name for bone in BONES}
 
@@ -40,10 +40,10 @@ class Gap:
 
     Attributes:
         bones: their names.
-        distance: smallest distance of their outlines; 0 where they touch or overlap, NaN where one is missing. Pixels
-            reach to the middles of their edges, so that masks with n rows between them are n apart.
+        distance: smallest distance of their outlines, which run along the edges of pixels: masks with n rows between
+            them are n apart, and those that touch, be it at a corner, or overlap are 0; NaN where one is missing.
         overlap: px² that belong to both; NaN where one is missing.
-        line: where they are nearest, between pixel centres; None where they overlap or one is missing.
+        line: where they are nearest, between corners of pixels; None where they overlap or one is missing.
     """
 
     bones: tuple[str, str]
@@ -59,7 +59,7 @@ def measure_gaps(regions: Mapping[str, BoneRegion]) -> tuple[Gap, ...]:
         regions: the bones that were found.
     """
     there = {bone for pair in NEIGHBOURS for bone in pair if bone in regions}
-    trees = {bone: cKDTree(regions[bone].outline.view(np.float64).reshape(-1, 2)) for bone in there}
+    trees = {bone: cKDTree(regions[bone].edges.view(np.float64).reshape(-1, 2)) for bone in there}
     return tuple(
         _gap((first, second), regions, trees) if {first, second} <= there else Gap((first, second))
         for first, second in NEIGHBOURS
@@ -71,11 +71,11 @@ def _gap(bones: tuple[str, str], regions: Mapping[str, BoneRegion], trees: Mappi
     overlap = _overlap(first, second)
     if overlap:
         return Gap(bones, 0.0, float(overlap))
+    # The nearest points of two sets of squares on one grid are corners of squares.
     distances, nearest = map(np.asarray, trees[bones[0]].query(trees[bones[1]].data))
     closest = int(distances.argmin())
-    line = complex(first.outline[nearest[closest]]), complex(second.outline[closest])
-    between = line[1] - line[0]
-    return Gap(bones, abs(between) - 2 * pixel_reach(between / abs(between)), 0.0, line)
+    line = complex(first.edges[nearest[closest]]), complex(second.edges[closest])
+    return Gap(bones, float(distances[closest]), 0.0, line)
 
 
 def _overlap(first: BoneRegion, second: BoneRegion) -> int:

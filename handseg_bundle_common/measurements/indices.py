@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handseg_bundle_common.anatomy import BONES, CHANNEL, Group, bones_of
 from handseg_bundle_common.measurements.bones import BoneMeasures
 from handseg_bundle_common.measurements.frame import THIRD_METACARPAL, HandFrame
 from handseg_bundle_common.measurements.marks import Line, Measure, why_missing
 from handseg_bundle_common.measurements.regions import BoneRegion
 from handseg_bundle_common.measurements.ulnar_variance import ulnar_variance
 
-# Metacarpals of the index to the little finger.
-METACARPALS = ("finger-7", "finger-11", "finger-15", "finger-19")
+# Names of the metacarpals of the index to the little finger.
+METACARPALS = tuple(bone.name for bone in bones_of(Group.METACARPALS)[1:])
 
 # Share of a metacarpal's length over which the width of its middle is averaged: no single row of pixels decides.
 _MIDSHAFT = 0.05
@@ -28,8 +29,9 @@ class Indices:
         carpal_height: see `carpal_height`.
         carpal_height_ratio: carpal height over the length of the third metacarpal on its axis (Youm, McMurtry, Flatt &
             Gillespie, Kinematics of the wrist, J Bone Joint Surg Am 60:423, 1978).
-        revised_carpal_height_ratio: carpal height over the length of the capitate, its extent along its long axis
-            (Nattrass, King, McMurtry & Brant, J Bone Joint Surg Am 76:88, 1994).
+        revised_carpal_height_ratio: carpal height over the length of the capitate on its long axis (Nattrass, King,
+            McMurtry & Brant, An alternative method for determination of the carpal height ratio, J Bone Joint Surg Am
+            76:88, 1994), which was made for pictures that do not show the whole metacarpal.
         metacarpal_index: see `metacarpal_index`.
         ulnar_variance: see `ulnar_variance.ulnar_variance`.
     """
@@ -52,11 +54,10 @@ def measure_indices(
         frame: the hand's directions.
     """
     height = carpal_height(regions, frame)
-    axis = _on_axis(regions, frame)
     return Indices(
         carpal_height=height,
-        carpal_height_ratio=Measure(missing=height.missing) if axis is None else _ratio(height, axis),
-        revised_carpal_height_ratio=_revised(height, regions, bones),
+        carpal_height_ratio=_ratio(height, regions, THIRD_METACARPAL),
+        revised_carpal_height_ratio=_ratio(height, regions, "Capitate"),
         metacarpal_index=metacarpal_index(regions, bones),
         ulnar_variance=ulnar_variance(regions),
     )
@@ -66,16 +67,19 @@ def carpal_height(regions: Mapping[str, BoneRegion], frame: HandFrame | None) ->
     """Return the distance from the base of the third metacarpal to the radius, in px.
 
     It is measured on the third metacarpal's long axis, continued to the distal outline of the radius (Youm et al.,
-    see `Indices`).
+    see `Indices`). The border may cut the metacarpal's head: the axis is then that of what is seen of it.
 
     Args:
         regions: the bones that were found.
         frame: the hand's directions.
     """
-    missing = why_missing(regions, THIRD_METACARPAL) or why_missing(regions, "Radius", whole=False)
-    axis = _on_axis(regions, frame)
-    if missing or frame is None or axis is None:
+    missing = why_missing(regions, THIRD_METACARPAL, "Radius", whole=False)
+    if missing or frame is None:
         return Measure(missing=missing or "too few bones to tell how the hand lies")
+    metacarpal = regions[THIRD_METACARPAL]
+    axis = _on_axis(metacarpal, frame.distal)
+    if axis is None or _is_cut_at_base(metacarpal, frame.distal):
+        return Measure(missing="base of the third metacarpal cut by the border or too thin")
     base, _ = axis
     reached = regions["Radius"].on_line(base, -frame.distal)
     if reached is None or reached[0] < 0:
@@ -100,28 +104,31 @@ def metacarpal_index(regions: Mapping[str, BoneRegion], bones: Mapping[str, Bone
     return Measure(float(np.mean(ratios)), tuple(middles))
 
 
-def _on_axis(regions: Mapping[str, BoneRegion], frame: HandFrame | None) -> Line | None:
-    """Return the third metacarpal's base and head on its long axis."""
-    metacarpal = regions.get(THIRD_METACARPAL)
-    if frame is None or metacarpal is None or metacarpal.is_cut:
-        return None
-    ends = metacarpal.on_line(metacarpal.middle, frame.distal)
+def _on_axis(region: BoneRegion, direction: complex) -> Line | None:
+    """Return where a line through a bone's middle enters and leaves it, or None if it slips between single pixels."""
+    ends = region.on_line(region.middle, direction)
     if ends is None:
         return None
-    base, head = (metacarpal.middle + place * frame.distal for place in ends)
-    return base, head
+    start, end = (region.middle + place * direction for place in ends)
+    return start, end
 
 
-def _ratio(height: Measure, line: Line) -> Measure:
-    """Return carpal height over the length of a line."""
-    if height.missing:
-        return Measure(missing=height.missing)
+def _is_cut_at_base(metacarpal: BoneRegion, distal: complex) -> bool:
+    """Tell whether the border cuts the proximal half of what is seen; a cut head leaves base and axis as they are."""
+    pixels = metacarpal.pixels
+    is_proximal = ((pixels - metacarpal.middle) * distal.conjugate()).real < 0
+    return bool(metacarpal.is_at_border(pixels[is_proximal]).any())
+
+
+def _ratio(height: Measure, regions: Mapping[str, BoneRegion], bone: str) -> Measure:
+    """Return carpal height over the length of a whole bone on its long axis."""
+    missing = height.missing or why_missing(regions, bone)
+    if missing:
+        return Measure(missing=missing)
+    line = _on_axis(regions[bone], regions[bone].axis)
+    if line is None:
+        return Measure(missing=f"{BONES[CHANNEL[bone]].anatomical_name} too thin")
     return Measure(height.value / abs(line[1] - line[0]), (line,))
-
-
-def _revised(height: Measure, regions: Mapping[str, BoneRegion], bones: Mapping[str, BoneMeasures]) -> Measure:
-    missing = why_missing(regions, "Capitate")
-    return Measure(missing=missing) if missing else _ratio(height, bones["Capitate"].calipers[0])
 
 
 def _midshaft(region: BoneRegion, length: float) -> Line:

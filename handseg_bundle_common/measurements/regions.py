@@ -20,6 +20,8 @@ from handseg_bundle_common.metrics import BoneCrop, bone_crops
 Points = NDArray[np.complex128]
 Values = NDArray[np.float64]
 
+# Rows or columns before and behind every corner of pixels.
+_BESIDE = slice(None, -1), slice(1, None)
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 # Share of the picture's longer side. Masks of a network that works at a smaller size may stop short of the border.
 _BORDER = 0.005
@@ -52,6 +54,13 @@ class BoneRegion:
     def outline(self) -> Points:
         """Centres of the pixels that have one of their four neighbours outside."""
         return self._centres(np.not_equal(self.mask, cv2.erode(self.mask, _CROSS, borderValue=0)))
+
+    @cached_property
+    def edges(self) -> Points:
+        """Corners of pixels on the outline: those between pixels of the part and others, half a pixel off centres."""
+        corners = [self.mask[rows, columns] for rows in _BESIDE for columns in _BESIDE]
+        filled = np.sum(corners, axis=0)
+        return self._centres((filled > 0) & (filled < len(corners))) + (0.5 + 0.5j)
 
     @property
     def area(self) -> int:

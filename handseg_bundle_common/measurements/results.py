@@ -1,4 +1,4 @@
-"""What measuring leaves behind: three tables and an overlay of every image."""
+"""What was measured as text, and the three tables of all images."""
 
 from __future__ import annotations
 
@@ -6,25 +6,21 @@ import csv
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from handseg_bundle_common.anatomy import BONE_NAMES
-from handseg_bundle_common.drawing import overlay_name, save_png
 from handseg_bundle_common.files import make_folder, write_csv
 from handseg_bundle_common.laterality import Laterality
-from handseg_bundle_common.measurements.figure import measures_overlay
 from handseg_bundle_common.measurements.hand import HandMeasures
 from handseg_bundle_common.measurements.indices import Indices
 from handseg_bundle_common.measurements.scale import Scale
 
-BONES_TABLE, INDICES_TABLE, GAPS_TABLE, OVERLAYS = "bones.csv", "indices.csv", "gaps.csv", "overlays"
+BONES_TABLE, INDICES_TABLE, GAPS_TABLE = "bones.csv", "indices.csv", "gaps.csv"
+
+Row = tuple[str, ...]
 
 _COLUMNS = {
     BONES_TABLE: (
@@ -39,8 +35,46 @@ _COLUMNS = {
 _DISTANCES = frozenset({"carpal_height", "ulnar_variance"})
 
 
+@dataclass(frozen=True)
+class HandRows:
+    """One image as it stands in the tables.
+
+    Attributes:
+        unit: unit of its lengths.
+        bones: rows of `bones.csv`.
+        indices: row of `indices.csv`.
+        gaps: rows of `gaps.csv`.
+    """
+
+    unit: str
+    bones: tuple[Row, ...]
+    indices: Row
+    gaps: tuple[Row, ...]
+
+
+def hand_rows(name: str, measures: HandMeasures, scale: Scale, laterality: Laterality) -> HandRows:
+    """Return the measures of an image as text.
+
+    Args:
+        name: its name in the tables.
+        measures: what was measured, in px.
+        scale: turns px into the unit of the tables.
+        laterality: which hand it is.
+    """
+    side = laterality.side or "", laterality.source or ""
+    return HandRows(
+        scale.unit,
+        tuple((name, *row) for row in _bone_rows(measures, scale)),
+        (name, *side, *_index_cells(measures.indices, scale)),
+        tuple(
+            (name, *gap.bones, *_cells((scale.length(gap.distance), scale.area(gap.overlap))), scale.unit)
+            for gap in measures.gaps
+        ),
+    )
+
+
 class MeasuresFolder:
-    """A folder with `overlays/<image>.png`, each complete as soon as it is there, and the tables of all images.
+    """The tables of all images in a folder.
 
     A context manager: the tables appear when the block ends, and not at all after an exception.
 
@@ -52,12 +86,11 @@ class MeasuresFolder:
     """
 
     def __init__(self, output: str | PathLike[str]) -> None:
-        self.output = Path(output)
+        self.output = make_folder(output)
         self._stack = ExitStack()
         self._tables: dict[str, Any] = {}
 
     def __enter__(self) -> MeasuresFolder:
-        make_folder(self.output / OVERLAYS)
         with ExitStack() as stack:
             for table, columns in _COLUMNS.items():
                 self._tables[table] = csv.writer(stack.enter_context(write_csv(self.output / table)))
@@ -70,35 +103,14 @@ class MeasuresFolder:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def write(
-        self,
-        name: str,
-        radiograph: NDArray[np.floating[Any]],
-        measures: HandMeasures,
-        scale: Scale,
-        laterality: Laterality,
-    ) -> None:
-        """Add one image.
-
-        Args:
-            name: its name in the tables.
-            radiograph: (1, H, W), 0..1, bone bright.
-            measures: what was measured, in px.
-            scale: turns px into the unit of the tables.
-            laterality: which hand it is.
-        """
-        self._tables[BONES_TABLE].writerows((name, *row) for row in _bone_rows(measures, scale))
-        side = laterality.side or "", laterality.source or ""
-        self._tables[INDICES_TABLE].writerow((name, *side, *_index_cells(measures.indices, scale)))
-        self._tables[GAPS_TABLE].writerows(
-            (name, *gap.bones, *_cells((scale.length(gap.distance), scale.area(gap.overlap))), scale.unit)
-            for gap in measures.gaps
-        )
-        picture = measures_overlay(radiograph, measures, scale)
-        save_png(self.output / OVERLAYS / overlay_name(name), picture)
+    def write(self, rows: HandRows) -> None:
+        """Add one image."""
+        self._tables[BONES_TABLE].writerows(rows.bones)
+        self._tables[INDICES_TABLE].writerow(rows.indices)
+        self._tables[GAPS_TABLE].writerows(rows.gaps)
 
 
-def _bone_rows(measures: HandMeasures, scale: Scale) -> Iterator[tuple[str, ...]]:
+def _bone_rows(measures: HandMeasures, scale: Scale) -> Iterator[Row]:
     """Yield a row a bone; a bone that is not there has empty cells."""
     for bone in BONE_NAMES:
         found = measures.bones.get(bone)
@@ -116,7 +128,7 @@ def _bone_rows(measures: HandMeasures, scale: Scale) -> Iterator[tuple[str, ...]
         yield bone, *_cells(numbers), scale.unit, "yes" if found.is_cut else "no"
 
 
-def _index_cells(indices: Indices, scale: Scale) -> tuple[str, ...]:
+def _index_cells(indices: Indices, scale: Scale) -> Row:
     """Return the cells of a hand's indices, of their unit and of why some are missing."""
     measures = {field.name: getattr(indices, field.name) for field in fields(indices)}
     values = [scale.length(m.value) if name in _DISTANCES else m.value for name, m in measures.items()]

@@ -9,6 +9,7 @@ from os import PathLike
 import nibabel as nib
 
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.formats.dicom import is_dicom, read_dicom_spacing
 
 # Detectors for hands have pixels of 0.05 to 0.2 mm; pictures may have been shrunk to a tenth of their size.
 LEAST_MM, MOST_MM = 0.01, 2.0
@@ -58,12 +59,16 @@ def check_spacing(spacing_mm: float) -> float:
 def read_spacing(path: str | PathLike[str]) -> float | None:
     """Return the distance of pixel centres in mm that a radiograph's file tells, or None where it cannot be trusted.
 
-    Only a NIfTI file is believed, if its header says that it counts in mm, its pixels are square, and their side is
-    neither 1 nor out of range. The resolution in PNG, JPEG and TIFF is that of paper or a screen.
+    A NIfTI file is believed if its header says that it counts in mm, a DICOM file if it tells a spacing
+    (`formats.dicom.read_dicom_spacing`), in either case only of square pixels whose side is neither 1 nor out of range. The
+    resolution in PNG, JPEG and TIFF is that of paper or a screen.
 
     Args:
         path: a radiograph that can be read.
     """
+    if is_dicom(path):
+        told = read_dicom_spacing(path)
+        return told.mm if told and LEAST_MM <= told.mm <= MOST_MM else None
     if not str(path).lower().endswith((".nii", ".nii.gz")):
         return None
     try:

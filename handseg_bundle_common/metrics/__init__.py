@@ -23,6 +23,7 @@ from handseg_bundle_common.metrics.dice import (
     dice,
     overlap_zone_dice,
 )
+from handseg_bundle_common.metrics.differences import Difference, dice_difference, dice_differences
 from handseg_bundle_common.metrics.empty import (
     BOUNDARY_BAND,
     COMPETITION,
@@ -34,6 +35,7 @@ from handseg_bundle_common.metrics.empty import (
 )
 from handseg_bundle_common.metrics.label_sets import LabelSets, label_sets
 from handseg_bundle_common.metrics.pairs import PAIR_NAMES, PairOverlapDice, pair_overlap_dice
+from handseg_bundle_common.metrics.scores import ImageScores, read_scores, write_scores
 from handseg_bundle_common.metrics.shape_errors import ShapeErrors, shape_errors
 from handseg_bundle_common.metrics.surface import (
     HausdorffDistance95,
@@ -61,8 +63,10 @@ __all__ = [
     "CaseScores",
     "Confusion",
     "CumulativeBoneMetric",
+    "Difference",
     "EmptyMasks",
     "HausdorffDistance95",
+    "ImageScores",
     "Interval",
     "LabelSets",
     "MeanSurfaceDistance",
@@ -78,6 +82,8 @@ __all__ = [
     "boundary_error_rate",
     "case_scores",
     "dice",
+    "dice_difference",
+    "dice_differences",
     "hausdorff_distance",
     "label_sets",
     "mean_over_bones",
@@ -86,8 +92,10 @@ __all__ = [
     "overlap_zone_dice",
     "pair_overlap_dice",
     "per_bone_table",
+    "read_scores",
     "score_crops",
     "shape_errors",
     "surface_dice",
+    "write_scores",
     "write_table",
 ]

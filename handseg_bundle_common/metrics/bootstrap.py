@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -77,8 +78,7 @@ def bootstrap_interval(
     """
     scores = np.asarray(values, np.float64)
     _check(scores, patients, confidence)
-    rng = np.random.default_rng(seed)
-    found = [statistic(scores, weights) for weights in _weights(rng, patients, resamples)]
+    found = [statistic(scores, weights) for weights in _weights(tuple(patients), resamples, seed)]
     tail = (1 - confidence) / 2
     drawn = np.concatenate(found)
     drawn = drawn[~np.isnan(drawn)]
@@ -134,8 +134,13 @@ def _check(scores: Scores, patients: Sequence[str], confidence: float) -> None:
         raise ValueError(f"a confidence of {confidence} is not between 0 and 1")
 
 
-def _weights(rng: np.random.Generator, patients: Sequence[str], resamples: int) -> list[Scores]:
-    """Return how often each image is drawn, in chunks of resamples that fit into memory."""
+@lru_cache(maxsize=2)
+def _weights(patients: tuple[str, ...], resamples: int, seed: int) -> list[Scores]:
+    """Return how often each image is drawn, in chunks of resamples that fit into memory.
+
+    Drawing takes longer than averaging, and one bone after the other asks for the same draws.
+    """
+    rng = np.random.default_rng(seed)
     names, of_image = np.unique(np.asarray(patients, str), return_inverse=True)
     equal = np.full(len(names), 1 / len(names))
     sizes = [min(_CHUNK, resamples - start) for start in range(0, resamples, _CHUNK)]

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from monai.bundle import ConfigWorkflow
 
@@ -19,15 +18,8 @@ from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder, read_json, write_atomically
 from handseg_bundle_common.formats.probabilities import probabilities_path
 from handseg_bundle_common.formats.rle import read_submission
-from handseg_bundle_common.metrics import per_bone_table, write_table
-from handseg_bundle_common.tracking.out_of_fold import (
-    FoldScores,
-    draw_scores,
-    join_submissions,
-    read_scores,
-    summarise,
-    write_scores,
-)
+from handseg_bundle_common.metrics import ImageScores, per_bone_table, read_scores, write_scores, write_table
+from handseg_bundle_common.tracking.out_of_fold import draw_scores, join_submissions, summarise
 from handseg_bundle_common.tracking.parent_run import ParentRun
 from handseg_bundle_common.tracking.plan import SCORES, CrossValidation, checked_folds, fold_workflow
 from handseg_bundle_common.weights import find_bundle
@@ -36,8 +28,6 @@ logger = logging.getLogger(__name__)
 
 RECORD, SUMMARY = "cross_validation.json", "summary.json"
 SUBMISSION, TABLE, FIGURE = "predictions.csv", "per_bone.csv", "per_bone.png"
-
-_METRIC = "mean_dice"
 
 
 def cross_validate(plan: CrossValidation, only: Sequence[int] | None = None) -> dict[str, Any]:
@@ -74,7 +64,7 @@ def cross_validate(plan: CrossValidation, only: Sequence[int] | None = None) -> 
                 continue
             _evaluate(plan, fold)
         summary = _join(plan, len(folds))
-        parent.log(summary, [Path(plan.output, name) for name in (SUMMARY, TABLE, FIGURE, SCORES, SUBMISSION)])
+        parent.log(summary, Path(plan.output))
     return summary
 
 
@@ -132,11 +122,8 @@ def _evaluate(plan: CrossValidation, fold: int) -> None:
         **{f"validate#postprocessing#{name}": value for name, value in keep.items()},
     )
     _run(workflow)
-    evaluator = workflow.parser.get_parsed_content("validate#evaluator")
-    items = workflow.parser.get_parsed_content("validate#dataset#data")
-    scores = np.asarray(evaluator.state.metric_details[_METRIC])
-    write_scores(plan.scores_file(fold), FoldScores([f"{i['patient']}/{i['image_name']}" for i in items], scores))
-    del workflow, evaluator
+    write_scores(plan.scores_file(fold), read_scores(plan.fold_dir(fold) / "evaluation" / SCORES))
+    del workflow
     _free_memory()
 
 
@@ -171,7 +158,7 @@ def _join(plan: CrossValidation, num_folds: int) -> dict[str, Any]:
     output = Path(plan.output)
     done = [fold for fold in range(num_folds) if plan.scores_file(fold).exists()]
     scores = {fold: read_scores(plan.scores_file(fold)) for fold in done}
-    joined = FoldScores.joined(scores.values())
+    joined = ImageScores.joined(scores.values())
     write_scores(output / SCORES, joined)
     write_table(output / TABLE, per_bone_table(joined.dice, joined.image_names))
     draw_scores(output / FIGURE, scores)

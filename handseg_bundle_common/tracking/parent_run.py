@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from handseg_bundle_common.engine.environment import run_environment
+from handseg_bundle_common.engine.mlflow_log import (
+    CROSS_VALIDATION,
+    experiment_id,
+    log_final_scores,
+    log_metrics,
+    log_parameters,
+    new_run,
+)
 from handseg_bundle_common.engine.mlflow_runs import chosen_uri, remember_run, reopened_run
-from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.engine.run_folder import FIGURES, RunFolder
+from handseg_bundle_common.engine.run_parameters import environment_parameters, top_level_parameters
+
+# Joined files of a cross-validation, and their place among MLflow's artifacts.
+_ARTIFACTS = {
+    "summary.json": None,
+    "per_bone.csv": None,
+    "per_bone.png": FIGURES,
+    "scores.csv": None,
+    "predictions.csv": None,
+}
 
 
 class ParentRun:
@@ -49,7 +69,10 @@ class ParentRun:
         run = reopened_run(client, folder)
         if run is None:
             name = f"cross-validation-{folder.absolute().name}"
-            run = _create_run(client, tracking["experiment_name"], name, parameters)
+            run = new_run(client, experiment_id(client, tracking["experiment_name"]), name, CROSS_VALIDATION)
+            log_parameters(
+                client, run.info.run_id, parent_parameters(parameters) | environment_parameters(run_environment())
+            )
             remember_run(folder, run.info.run_id)
         return cls(client, run.info.run_id)
 
@@ -62,36 +85,35 @@ class ParentRun:
         if self._client is not None:
             self._client.set_terminated(self.run_id, "FINISHED" if error is None else "FAILED")
 
-    def log(self, summary: Mapping[str, Any], files: Iterable[Path]) -> None:
-        """Log the numbers of a summary as metrics, those of bones as `dice/finger-1`, and files as artifacts."""
-        if self._client is None:
-            return
-        numbers = {name: value for name, value in summary.items() if isinstance(value, (int, float))}
-        numbers |= {f"dice/{bone}": value for bone, value in summary.get("per_bone", {}).items()}
-        for name, value in numbers.items():
-            self._client.log_metric(self.run_id, name, float(value))
-        for path in files:
-            self._client.log_artifact(self.run_id, str(path))
+    def log(self, summary: Mapping[str, Any], folder: Path) -> None:
+        """Log what a cross-validation has reached, see `log_cross_validation`."""
+        if self._client is not None and self.run_id is not None:
+            log_cross_validation(self._client, self.run_id, summary, folder)
 
 
-def _create_run(client: Any, experiment_name: str, run_name: str, parameters: Mapping[str, Any]) -> Any:
-    experiment = client.get_experiment_by_name(experiment_name)
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(experiment_name)
-    if experiment and experiment.lifecycle_stage == "deleted":
-        remedy = "restore it, or choose another --experiment_name"
-        raise HandsegInputError("experiment_name", f"{experiment_name!r} was deleted in MLflow", remedy)
-    run = client.create_run(experiment_id, run_name=run_name)
-    for name, value in _plain(parameters).items():
-        client.log_param(run.info.run_id, name, value)
-    return run
+def log_cross_validation(client: Any, run_id: str, summary: Mapping[str, Any], folder: Path) -> None:
+    """Log the numbers of a summary, those of bones as `dice/finger-1`, the final scores, and the joined files."""
+    numbers = {name: float(value) for name, value in summary.items() if isinstance(value, (int, float))}
+    numbers |= {f"dice/{bone}": float(value) for bone, value in summary.get("per_bone", {}).items()}
+    log_metrics(client, run_id, [(int(time.time() * 1000), 0, numbers)])
+    log_final_scores(client, run_id, RunFolder(folder).scores())
+    for name, place in _ARTIFACTS.items():
+        if (folder / name).is_file():
+            client.log_artifact(run_id, str(folder / name), place)
 
 
-def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that fit into MLflow's table: nested settings by their own names, lists by their length."""
-    nested = {key: value for part in parameters.values() if isinstance(part, Mapping) for key, value in part.items()}
-    plain = {
-        key: len(value) if isinstance(value, list) else value
-        for key, value in parameters.items()
-        if not isinstance(value, Mapping)
+def parent_parameters(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a cross-validation is described by, without paths and patients: bundle, data, recipe, settings.
+
+    Args:
+        record: what `cross_validation.json` holds.
+    """
+    described = {
+        "bundle": Path(record.get("bundle", "")).name,
+        "recipe": "+".join(Path(path).stem for path in record.get("configs", ())),
+        "data_fingerprint": record.get("data"),
+        "num_folds": len(record.get("folds", ())),
+        "scored_weights": record.get("weights"),
     }
-    return {**plain, **nested}
+    known = {name: value for name, value in described.items() if value}
+    return {**known, **top_level_parameters(record.get("settings", {}))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from handseg_bundle_common.analysis import Analysis, FaultKind, analyse, analysed_predictions, collect
+from handseg_bundle_common.analysis.collect import OtherPredictions
 from handseg_bundle_common.anatomy import CHANNEL
 from handseg_bundle_common.datasets.wrist import wrist_angle
 from handseg_bundle_common.errors import HandsegInputError
@@ -143,13 +145,26 @@ def test_an_interrupted_run_goes_on(
     assert len(analysed) == len(set(analysed)) == 4
 
 
-def test_processes_give_the_same_as_one(tmp_path: Path, submission: Write, sample_data: Path) -> None:
+def test_processes_give_the_same_as_one(
+    tmp_path: Path, submission: Write, sample_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another process would be sent and send back is sent here, without starting one."""
+
+    def send(work: Callable[..., object], jobs: list[object], workers: int) -> list[object]:
+        assert workers == 2
+        return [sent(sent(work)(sent(job))) for job in jobs]  # type: ignore[operator]
+
     predictions = submission(spoil=without_pisiform)
     alone = analyse(predictions, sample_data, tmp_path / "one", workers=1)
+    monkeypatch.setattr(collect, "done_in_order", send)
     together = analyse(predictions, sample_data, tmp_path / "two", workers=2)
     assert together.image_names == alone.image_names
     np.testing.assert_array_equal(together.scores("dice"), alone.scores("dice"))
     assert texts(together) == texts(alone)
+
+
+def sent(content: object) -> object:
+    return pickle.loads(pickle.dumps(content))  # noqa: S301
 
 
 def test_an_error_in_an_image_is_one_sentence_and_keeps_the_others(
@@ -173,9 +188,11 @@ def test_the_folder_tells_what_was_analysed(tmp_path: Path, submission: Write, s
     analyse(predictions, sample_data, output)
     record = json.loads((output / "analysis.json").read_text())
     assert len(record["unpredicted"]) == 4
-    assert analysed_predictions(output, sample_data) == (predictions, output)
-    assert analysed_predictions(output, tmp_path) == (predictions, None)
-    assert analysed_predictions(predictions, sample_data) == (predictions, None)
+    assert analysed_predictions(output, sample_data) == OtherPredictions(predictions, None, output)
+    assert analysed_predictions(output, tmp_path) == OtherPredictions(predictions)
+    assert analysed_predictions(predictions, sample_data) == OtherPredictions(predictions)
+    analyse(predictions, sample_data, output, images=sample_data)
+    assert analysed_predictions(output, tmp_path) == OtherPredictions(predictions, sample_data)
     (output / "analysis.json").write_text("[]")
     with pytest.raises(HandsegInputError, match="does not tell what was analysed"):
         analysed_predictions(output, sample_data)

@@ -75,7 +75,7 @@ def test_images_that_only_one_has_are_named(
     assert comparison.only_other == ("sim29-0004_L.png",)
     text = summary_text(first, comparison)
     assert f"3 images only here, not compared: {names[1]}" in text
-    assert "1 images only in the other predictions, not compared: sim29-0004_L.png" in text
+    assert "1 image only in the other predictions, not compared: sim29-0004_L.png" in text
 
 
 def test_models_without_a_common_image_are_refused(

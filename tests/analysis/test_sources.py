@@ -8,21 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from handseg_bundle_common.analysis import find_sources
-from handseg_bundle_common.analysis.sources import decode_packed
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.formats.rle import SubmissionWriter, encode_masks
+from handseg_bundle_common.formats.rle import SubmissionWriter
 from handseg_bundle_common.masks import pack_masks
 
 Masks = NDArray[np.bool_]
 Write = Callable[..., Path]
-SHAPES = st.tuples(st.just(NUM_BONES), st.integers(1, 6), st.integers(1, 6))
 
 
 def named(path: Path, *names: str) -> Path:
@@ -37,22 +32,6 @@ def labels(tmp_path: Path, sample_data: Path) -> Path:
     """The polygons of the sample hands, without their radiographs."""
     shutil.copytree(sample_data / "outputs_json", tmp_path / "labels" / "outputs_json")
     return tmp_path / "labels"
-
-
-@given(arrays.arrays(bool, SHAPES))
-def test_codes_give_the_packed_masks_they_were_made_of(masks: Masks) -> None:
-    np.testing.assert_array_equal(decode_packed(encode_masks(masks), masks.shape[1:], "codes"), pack_masks(masks))
-
-
-def test_runs_that_touch_are_one() -> None:
-    codes = ["1 2 3 1", *[""] * (NUM_BONES - 1)]
-    np.testing.assert_array_equal(decode_packed(codes, (1, 4), "codes"), [[1, 1, 1, 0]])
-
-
-def test_codes_of_a_larger_picture_are_refused() -> None:
-    codes = ["4 2", *[""] * (NUM_BONES - 1)]
-    with pytest.raises(HandsegInputError, match=r"codes, finger-1: has a run that ends beyond the 2 x 2 pixels"):
-        decode_packed(codes, (2, 2), "codes")
 
 
 def test_masks_and_radiographs_of_a_data_set(submission: Write, sample_data: Path, hands: dict[str, Masks]) -> None:
@@ -149,3 +128,23 @@ def test_a_name_that_fits_two_patients_is_refused(tmp_path: Path, labels: Path) 
 def test_a_folder_of_radiographs_that_is_not_there_is_refused(submission: Write, sample_data: Path) -> None:
     with pytest.raises(HandsegInputError, match="nowhere: is not a folder; name the folder of the radiographs"):
         find_sources(submission(), sample_data, "nowhere")
+
+
+@pytest.mark.parametrize("folder", ["results", "results/overlays"])
+def test_drawn_pictures_are_no_radiographs(tmp_path: Path, sample_data: Path, folder: str) -> None:
+    predictions = named(tmp_path / "results/predictions.csv", "sim29-0001_L.png")
+    (tmp_path / "results/overlays").mkdir()
+    shutil.copy(sample_data / "DCM/sim29-0001/sim29-0001_L.png", tmp_path / "results/overlays")
+    with pytest.raises(HandsegInputError, match="holds pictures that handseg drew, not radiographs; name the folder"):
+        find_sources(predictions, sample_data, tmp_path / folder)
+
+
+def test_of_two_formats_the_suffix_tells_which(tmp_path: Path, sample_data: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for suffix in ("png", "tif"):
+        shutil.copy(sample_data / "DCM/sim29-0001/sim29-0001_L.png", images / f"sim29-0001_L.{suffix}")
+    sources = find_sources(named(tmp_path / "p.csv", "sim29-0001_L.png"), sample_data, images)
+    assert sources.radiograph("sim29-0001_L.png") == images / "sim29-0001_L.png"
+    with pytest.raises(HandsegInputError, match=r"L.png and sim29-0001_L.tif, and either may be .*; keep one of them"):
+        find_sources(named(tmp_path / "p.csv", "sim29-0001_L.jpg"), sample_data, images)

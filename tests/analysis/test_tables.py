@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common.analysis import Analysis, analyse, summary_text, tables, write_tables
 from handseg_bundle_common.anatomy import CHANNEL, SMALL_BONES
-from handseg_bundle_common.metrics import bootstrap_interval
+from handseg_bundle_common.metrics import bootstrap_interval, read_scores
 
 Masks = NDArray[np.bool_]
 FIRST = "sim29-0001_L.png"
-NAMES = ("scores", "cases", "bones", "confusion", "top_confusions", "faults")
+NAMES = ("bone_scores", "cases", "bones", "confusion", "top_confusions", "faults")
 
 
 def spoil(name: str, masks: Masks) -> Masks:
@@ -34,18 +34,27 @@ def analysis(tmp_path: Path, submission: Callable[..., Path], sample_data: Path)
 
 
 def test_scores_have_a_row_for_every_image_and_bone(analysis: Analysis) -> None:
-    table = tables.scores_table(analysis)
+    table = tables.bone_scores_table(analysis)
     assert len(table) == 4 * 29
-    row = table[(table["image"] == FIRST) & (table["bone"] == "Pisiform")].iloc[0]
+    assert not [column for column in table if "mm" in column], "without a spacing these would be empty"
+    row = table[(table["image_name"] == FIRST) & (table["bone"] == "Pisiform")].iloc[0]
     assert row["dice"] < 1e-5
     assert row["predicted_px"] == 0
     assert row["false_negative_px"] == row["reference_px"] > 0
     assert row["patient"] == "sim29-0001"
 
 
+def test_scores_are_those_that_every_tool_reads(tmp_path: Path, analysis: Analysis) -> None:
+    write_tables(analysis, tmp_path)
+    scores = read_scores(tmp_path / "scores.csv")
+    assert scores.image_names[:2] == ["sim29-0001/sim29-0001_L.png", "sim29-0001/sim29-0001_R.png"]
+    assert scores.patients == analysis.patients
+    np.testing.assert_array_equal(scores.dice, analysis.scores("dice"))
+
+
 def test_cases_have_means_and_faults(analysis: Analysis) -> None:
-    table = tables.cases_table(analysis).set_index("image")
-    dice = tables.scores_table(analysis).pivot_table("dice", "image", "bone")
+    table = tables.cases_table(analysis).set_index("image_name")
+    dice = tables.bone_scores_table(analysis).pivot_table("dice", "image_name", "bone")
     np.testing.assert_allclose(table["mean_dice"], dice.mean(axis=1)[table.index])
     np.testing.assert_allclose(table["small_dice"], dice[list(SMALL_BONES)].mean(axis=1)[table.index])
     assert table.loc[FIRST, "worst_bone"] in {"Pisiform", "Lunate", "Scaphoid"}
@@ -79,7 +88,8 @@ def test_confusions_name_the_bones_that_were_taken_for_each_other(analysis: Anal
 def test_every_table_is_written_twice_and_says_the_same(tmp_path: Path, analysis: Analysis) -> None:
     write_tables(analysis, tmp_path / "tables")
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {
-        f"{name}.{suffix}" for name in NAMES for suffix in ("csv", "parquet")
+        "scores.csv",
+        *(f"{name}.{suffix}" for name in NAMES for suffix in ("csv", "parquet")),
     }
     for name in NAMES:
         parquet = pd.read_parquet(tmp_path / "tables" / f"{name}.parquet")
@@ -99,14 +109,23 @@ def test_without_a_fault_the_tables_are_whole(
     write_tables(analysis, tmp_path / "out")
     table = pd.read_parquet(tmp_path / "out" / "faults.parquet")
     assert table.empty
-    assert list(table.columns) == ["image", "patient", "kind", "bone", "anatomical_name", "other", "severity", "text"]
+    assert list(table.columns) == [
+        "image_name",
+        "patient",
+        "kind",
+        "bone",
+        "anatomical_name",
+        "other",
+        "severity",
+        "text",
+    ]
 
 
 def test_names_that_are_no_text_are_spelled_out(tmp_path: Path, analysis: Analysis) -> None:
     case = dataclasses.replace(analysis.cases[0], image_name="h\udcffnd.png")
     write_tables(dataclasses.replace(analysis, cases=(case,)), tmp_path)
-    for name in ("scores", "cases", "faults"):
-        assert set(pd.read_parquet(tmp_path / f"{name}.parquet")["image"]) == {"h\\udcffnd.png"}
+    for name in ("bone_scores", "cases", "faults"):
+        assert set(pd.read_parquet(tmp_path / f"{name}.parquet")["image_name"]) == {"h\\udcffnd.png"}
     assert "h\\udcffnd.png" in summary_text(dataclasses.replace(analysis, cases=(case,)))
 
 
@@ -120,3 +139,13 @@ def test_the_summary_names_the_worst(analysis: Analysis) -> None:
     assert "faults: 2 in 1 of 4 images, most often:" in text
     assert "1 x scaphoid and lunate swapped" in text
     assert "4 images without a prediction, not scored: sim29-0003/sim29-0003_L" in text
+
+
+def test_one_is_one_and_a_perfect_prediction_has_no_worst(
+    tmp_path: Path, submission: Callable[..., Path], sample_data: Path
+) -> None:
+    analysis = analyse(submission(), sample_data, tmp_path / "out")
+    text = summary_text(dataclasses.replace(analysis, cases=analysis.cases[:1]))
+    assert text.startswith("1 image of 1 patient; Dice")
+    assert "worst" not in text
+    assert "faults: 0 in 0 of 1 image\n" in text

@@ -38,8 +38,8 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """What the report, which takes long to draw, would be made of."""
     calls: list[tuple[object, ...]] = []
 
-    def write_report(*arguments: object) -> Path:
-        calls.append(arguments)
+    def write_report(*arguments: object, worst: int) -> Path:
+        calls.append((*arguments, worst))
         return Path("out/report.html")
 
     report = SimpleNamespace(write_report=write_report)
@@ -61,11 +61,11 @@ def test_tables_and_the_report_are_written_and_a_summary_said(sample_data: Path,
     assert "2 x pisiform missing" in text
     assert text.endswith("report: out/report.html\ntables: out")
     assert {path.name for path in Path("out").glob("*.csv")} == {
-        f"{name}.csv" for name in ("scores", "cases", "bones", "confusion", "top_confusions", "faults")
+        f"{name}.csv" for name in ("scores", "bone_scores", "cases", "bones", "confusion", "top_confusions", "faults")
     }
-    ((analysis, output, other),) = reported  # type: ignore[misc]
+    ((analysis, output, comparison, worst),) = reported  # type: ignore[misc]
     assert [case.image_name for case in analysis.cases] == list(NAMES)
-    assert (output, other) == (Path("out"), None)
+    assert (output, comparison, worst) == (Path("out"), None, 20)
 
 
 @pytest.mark.parametrize("kind", ["predictions", "analysis"])
@@ -78,7 +78,7 @@ def test_another_model_is_compared(sample_data: Path, reported: list[object], ki
     assert "against the other predictions, on 2 images of both:\n  all bones     +0.0345" in text
     assert Path("out", "differences.parquet").exists()
     assert Path("out", "other").exists() == (kind == "predictions")
-    assert [case.mean_dice < 1 for case in reported[-1][2].cases] == [True, True]  # type: ignore[index]
+    assert [case.mean_dice < 1 for _, case in reported[-1][2].pairs] == [True, True]  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,7 @@ def test_another_model_is_compared(sample_data: Path, reported: list[object], ki
     [
         ({"compare": True}, "--compare: has no value"),
         ({"images": True}, "--images: has no value"),
+        ({"worst": -1}, "--worst: -1 images cannot be drawn; choose 0 or more"),
         ({"workers": "many"}, "--workers: 'many' is not a whole number"),
     ],
 )

@@ -34,6 +34,16 @@ def test_predictions_and_labels_give_the_same_tables(given: str, capsys: pytest.
     assert "hand.png,Radius,10.0000,5.0000,50.0000," in Path("out/bones.csv").read_text()
 
 
+def test_overlays_are_a_switch(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["measure", "--labels", "data", "--output", "out", "--workers", "1", "--overlays", "False"]) == 0
+    assert not Path("out/overlays").exists()
+
+
+def test_an_impossible_spacing_is_told_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["measure", "--labels", "nowhere", "--output", "out", "--spacing-mm", "7"]) == 2
+    assert "7.0 is not possible for a radiograph" in capsys.readouterr().err
+
+
 def test_px_are_told() -> None:
     said = measure(labels="data", output="out").start()
     assert said == "1 measured in px, whose spacing is not known (--spacing-mm): out"
@@ -48,6 +58,8 @@ def test_px_are_told() -> None:
         ({"labels": "data", "images": "data"}, "--images: has nothing to do beside --labels"),
         ({"labels": "data", "spacing_mm": "fine"}, "--spacing-mm: 'fine' is not a number"),
         ({"labels": True}, "--labels: has no value"),
+        ({"labels": "data", "workers": "all"}, "--workers: 'all' is not a whole number"),
+        ({"labels": "data", "overlays": "out"}, "--overlays: 'out' is neither True nor False"),
     ],
 )
 def test_mistakes_are_found_before_anything_starts(options: dict[str, object], message: str) -> None:

@@ -129,7 +129,7 @@ def test_sample_lies_in_the_repository_or_else_in_the_installation(
 ) -> None:
     monkeypatch.setattr(resources, "REPOSITORY", tmp_path / "repository")
     monkeypatch.setattr(resources, "INSTALLED", tmp_path / "share")
-    with pytest.raises(HandsegInputError, match=r"data/sample: is neither in .*repository nor in .*share; install"):
+    with pytest.raises(HandsegInputError, match=r"data/sample: is neither in .*repository nor in .*share; name the folder"):
         sample_dir()
     annotated(tmp_path / "share" / "data" / "sample", {"p1": 1})
     touch(tmp_path / "share", "data/folds/sample.json")
@@ -141,4 +141,4 @@ def test_sample_lies_in_the_repository_or_else_in_the_installation(
 
 def test_repository_is_the_folder_of_the_package() -> None:
     package = Path(datasets.__file__).resolve().parents[1]
-    assert resources.shared_path(package.name) == package
+    assert resources.shared_path(package.name, "") == package

@@ -1,18 +1,16 @@
-"""Plain-file records: executed configuration, metrics of every epoch, per-bone means."""
+"""Plain-file records: executed configuration, environment, metrics of every epoch."""
 
 from __future__ import annotations
 
 import csv
 import json
 
-import pytest
 import torch
 from ignite.engine import Engine, Events
 from monai.bundle import ConfigParser
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 
-from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
-from handseg_bundle_common.engine import ExecutedConfig, MetricsLog, PerBoneMetrics, PerBoneTable
+from handseg_bundle_common.engine import ExecutedConfig, MetricsLog
 from handseg_bundle_common.engine.records import executed_config
 
 
@@ -30,6 +28,16 @@ def test_the_executed_configuration_holds_overrides(tmp_path):
     written = json.loads((tmp_path / "config.json").read_text())
     assert written["max_epochs"] == 7
     assert written["writer"]["_target_"].endswith("ExecutedConfig")
+
+
+def test_the_environment_tells_the_data_of_the_run(tmp_path, sample_data):
+    engine = Engine(lambda *_: None)
+    ExecutedConfig(str(tmp_path / "with"), data_dir=str(sample_data)).attach(engine)
+    ExecutedConfig(str(tmp_path / "without")).attach(engine)
+    engine.run([0])
+    written = [json.loads((tmp_path / name / "environment.json").read_text()) for name in ("with", "without")]
+    assert [document.get("data_images") for document in written] == [8, None]
+    assert written[0]["packages"] == written[1]["packages"]
 
 
 def test_outside_a_parser_there_is_no_configuration(tmp_path):
@@ -90,34 +98,3 @@ def test_an_evaluation_alone_writes_its_metrics(tmp_path):
     evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda e: e.state.metrics.update(overlap_dice=0.75))
     evaluator.run()
     assert [row["overlap_dice"] for row in _rows(tmp_path / "metrics.csv")] == ["0.75"]
-
-
-@pytest.fixture
-def evaluator():
-    """An evaluator after two images: every bone has Dice 0.2 and 0.6, the pisiform is missing in one."""
-    engine = Engine(lambda engine, name: engine.state.__setattr__("batch", [{"image_name": name, "patient": "p1"}]))
-    details = torch.tensor([[0.2], [0.6]]).repeat(1, NUM_BONES)
-    details[0, BONE_NAMES.index("Pisiform")] = torch.nan
-
-    def finish(engine):
-        engine.state.metric_details = {"mean_dice": details}
-
-    engine.add_event_handler(Events.EPOCH_COMPLETED, finish)
-    return engine
-
-
-def test_every_bone_becomes_a_metric(evaluator):
-    PerBoneMetrics().attach(evaluator)
-    metrics = evaluator.run(["first.png", "second.png"]).metrics
-    assert metrics["dice/finger-1"] == pytest.approx(0.4)
-    assert metrics["dice/Pisiform"] == pytest.approx(0.6)
-    assert len(metrics) == NUM_BONES
-
-
-def test_the_per_bone_table_is_written(evaluator, tmp_path):
-    PerBoneTable(str(tmp_path / "per_bone.csv")).attach(evaluator)
-    evaluator.run(["first.png", "second.png"])
-    rows = {row["name"]: row for row in _rows(tmp_path / "per_bone.csv")}
-    assert set(BONE_NAMES) <= set(rows)
-    assert float(rows["Ulna"]["mean"]) == pytest.approx(0.4, abs=1e-4)
-    assert rows["Ulna"]["worst_image"] == "p1/first.png"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import shutil
+import sqlite3
 
 import mlflow
+import numpy as np
 import pytest
 import torch
 from ignite.engine import Engine, Events
 from monai.engines import SupervisedEvaluator
 
+from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.engine import MLflowTracker, unique_run_name
-from handseg_bundle_common.engine.tracking import top_level_parameters
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.metrics import ImageScores, write_scores
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +67,7 @@ def test_a_training_and_its_validations_are_one_finished_run(tracker, tmp_path):
     assert run.info.status == "FINISHED"
     history = client.get_metric_history(run.info.run_id, "train_loss")
     assert [(point.step, point.value) for point in history] == [(1, 0.5), (2, 0.25)]
-    assert [file.path for file in client.list_artifacts(run.info.run_id, "overlays")] == ["overlays/hand.png"]
+    assert [file.path for file in client.list_artifacts(run.info.run_id, "overlays")] == ["overlays/1.png"]
 
 
 def test_a_crashed_training_is_marked_as_failed(tracker, tmp_path):
@@ -133,8 +137,57 @@ def test_a_run_that_mlflow_does_not_have_is_replaced_by_a_new_one(tmp_path, capl
 
 
 def test_an_evaluation_does_not_take_the_place_of_the_training(tracker, tmp_path):
+    _train(tmp_path, [1])
+    remembered = (tmp_path / "output" / "mlflow_run.json").read_text()
     _evaluator(tracker).run()
-    assert not (tmp_path / "output" / "mlflow_run.json").exists()
+    assert (tmp_path / "output" / "mlflow_run.json").read_text() == remembered
+
+
+def test_a_training_does_not_continue_an_evaluation(tracker, tmp_path):
+    _evaluator(tracker).run()
+    _train(tmp_path, [1], resume=True)
+    _, runs = _runs(tmp_path)
+    assert {run.data.tags["handseg.kind"] for run in runs} == {"training", "evaluation"}
+
+
+def test_parameters_and_files_of_a_run(tmp_path):
+    output = tmp_path / "output"
+    (output / "overlays").mkdir(parents=True)
+    (output / "environment.json").write_text(json.dumps({"git_revision": "0123", "packages": {"torch": "2"}}))
+    dice = np.linspace(0, 1, 2 * NUM_BONES).reshape(2, NUM_BONES)
+    write_scores(output / "scores.csv", ImageScores(["p1/a.png", "p2/b.png"], dice))
+    (tmp_path / "models").mkdir()
+    for name in ("model.pt", "swa.pt", "checkpoint.pt"):
+        (tmp_path / "models" / name).write_bytes(b"weights")
+    _train(tmp_path, [1], ckpt_dir=str(tmp_path / "models"))
+    client, (run,) = _runs(tmp_path)
+    assert run.data.params.items() >= {"git_revision": "0123", "version_torch": "2", "seed": "0"}.items()
+    assert run.data.metrics["mean_dice"] == pytest.approx(dice.mean())
+    assert run.data.metrics["mean_dice_low"] < dice.mean() < run.data.metrics["mean_dice_high"]
+    models = [file.path for file in client.list_artifacts(run.info.run_id, "models")]
+    assert models == ["models/model.pt", "models/swa.pt"]
+
+
+def test_an_evaluation_keeps_no_weights(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "model.pt").write_bytes(b"weights")
+    uri, folder = f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "output")
+    _evaluator(MLflowTracker(uri, "trial", folder, ckpt_dir=str(tmp_path / "models"))).run()
+    client, (run,) = _runs(tmp_path)
+    assert "models" not in {file.path for file in client.list_artifacts(run.info.run_id)}
+
+
+def test_nobody_is_named(tmp_path, monkeypatch):
+    """MLflow's module functions would note the login name and the path of the script."""
+    monkeypatch.setenv("LOGNAME", "jane.doe")
+    monkeypatch.setenv("USER", "jane.doe")
+    _train(tmp_path, [1])
+    _, (run,) = _runs(tmp_path)
+    assert set(run.data.tags) == {"handseg.kind", "mlflow.runName"}
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        text = "\n".join(database.iterdump())
+    assert "jane" not in text
+    assert getpass.getuser() not in str(run.info.user_id)
 
 
 def test_a_database_that_cannot_be_written_is_named(tmp_path):
@@ -147,31 +200,6 @@ def test_an_evaluation_alone_has_a_run_of_its_own(tracker, tmp_path):
     _evaluator(tracker).run()
     _, (run,) = _runs(tmp_path)
     assert run.info.status == "FINISHED"
-
-
-def test_parameters_are_the_plain_values_at_the_top_of_a_configuration():
-    config = {
-        "learning_rate": 0.1,
-        "model_name": "efficientnet-b0",
-        "recipe": ["effisegnet", "swa"],
-        "bone_weights": {"Pisiform": 2.0},
-        "bce_weight": [[1, 5.0], [9, 1.0]],
-        "dice_weight": [[1, 1.0], ["@max_epochs", 5.0]],
-        "training": ["$@train#trainer.run()"],
-        "resume": False,
-        "device": "$torch.device('cpu')",
-        "dataset_dir": "@data_dir",
-        "network": {"_target_": "torch.nn.Identity"},
-        "_meta_": {"version": "1.2.3"},
-    }
-    assert top_level_parameters(config) == {
-        "learning_rate": 0.1,
-        "model_name": "efficientnet-b0",
-        "recipe": "effisegnet+swa",
-        "bone_weights": '{"Pisiform": 2.0}',
-        "bce_weight": "[[1, 5.0], [9, 1.0]]",
-        "bundle_version": "1.2.3",
-    }
 
 
 def test_run_names_do_not_come_twice():

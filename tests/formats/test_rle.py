@@ -16,8 +16,10 @@ from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.rle import (
     SubmissionWriter,
+    decode_packed,
     decode_rle,
     decode_runs,
+    encode_masks,
     encode_rle,
     encode_runs,
     read_submission,
@@ -99,6 +101,21 @@ def test_runs_are_those_of_the_mask(mask: np.ndarray) -> None:
     inside = [pixel for start, end in zip(starts, ends, strict=True) for pixel in range(start, end)]
     assert inside == np.flatnonzero(mask).tolist()
     assert encode_runs(starts, ends) == naive_encode(mask)
+
+
+@given(arrays(bool, st.tuples(st.just(NUM_BONES), st.integers(1, 6), st.integers(1, 6))))
+def test_codes_of_an_image_give_the_packed_masks_they_were_made_of(masks: np.ndarray) -> None:
+    np.testing.assert_array_equal(decode_packed(encode_masks(masks), *masks.shape[1:]), pack_masks(masks))
+
+
+def test_runs_that_touch_are_one() -> None:
+    np.testing.assert_array_equal(decode_packed(["1 2 3 1", *[""] * (NUM_BONES - 1)], 1, 4), [[1, 1, 1, 0]])
+
+
+def test_codes_of_a_larger_picture_are_refused() -> None:
+    codes = ["", "4 2", *[""] * (NUM_BONES - 2)]
+    with pytest.raises(HandsegInputError, match=r"a.csv, finger-2: the run 4 2 ends beyond the 2 x 2 pixels"):
+        decode_packed(codes, 2, 2, "a.csv")
 
 
 @pytest.mark.parametrize("rle", ["1 2 5 1", " 1 2\n5\t1 ", "001 2 5 01", "1\u00a02 5\x1c1", "1  2\r\n5  1"])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
-from scipy.spatial.distance import cdist
 
 from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL
 from handseg_bundle_common.measurements.gaps import NEIGHBOURS, Gap, measure_gaps
@@ -49,21 +48,31 @@ def test_a_bone_within_another_overlaps_by_its_own_area() -> None:
     assert (found.distance, found.overlap) == (0, 12)
 
 
+def test_bones_that_touch_at_a_corner_are_not_apart() -> None:
+    found = gap(block(slice(5, 15), slice(5, 20)), block(slice(15, 30), slice(20, 40)))
+    assert (found.distance, found.overlap, found.line) == (0, 0, (19.5 + 14.5j, 19.5 + 14.5j))
+
+
 @given(SPOTS.filter(np.any), SPOTS.filter(np.any))
-def test_the_nearest_pixels_are_those_of_all_pairs(first: np.ndarray, second: np.ndarray) -> None:
-    parts = []
-    for mask in (first, second):
-        labels, count = ndimage.label(mask, np.ones((3, 3)))
-        areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-        if np.count_nonzero(areas == areas.max()) > 1:
-            return
-        parts.append(labels == 1 + areas.argmax())
+def test_the_distance_is_that_of_the_nearest_squares_of_all_pairs(first: np.ndarray, second: np.ndarray) -> None:
+    parts = [largest_part(mask) for mask in (first, second)]
     found = gap(first, second)
     both = np.count_nonzero(parts[0] & parts[1])
     assert found.overlap == both
     if not both:
-        assert abs(found.line[1] - found.line[0]) == pytest.approx(cdist(*map(np.argwhere, parts)).min())
-        assert found.line[0] in [complex(x, y) for y, x in np.argwhere(parts[0])]
+        own, other = map(np.argwhere, parts)
+        between = np.maximum(np.abs(own[:, None] - other) - 1, 0)  # rows and columns between two pixels
+        assert found.distance == pytest.approx(np.hypot(*between.T).min())
+        assert abs(found.line[1] - found.line[0]) == pytest.approx(found.distance)
+        assert np.abs(own @ (1j, 1) - found.line[0]).min() == pytest.approx(np.sqrt(0.5)), "a corner of a pixel"
+
+
+def largest_part(mask: np.ndarray) -> np.ndarray:
+    """Return the largest part of a mask that has one."""
+    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    assume(np.count_nonzero(areas == areas.max()) == 1)
+    return labels == 1 + areas.argmax()
 
 
 def test_missing_bones_leave_a_pair_without_numbers() -> None:

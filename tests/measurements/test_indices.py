@@ -92,6 +92,33 @@ def test_the_reason_names_the_bone(draw_hand, rectangles) -> None:
     assert indices(cut).metacarpal_index.missing == "fourth metacarpal missing, fifth metacarpal cut by the border"
 
 
+def test_a_cut_head_takes_only_what_needs_the_length_of_the_metacarpal(draw_hand, rectangles) -> None:
+    """The revised ratio was made for pictures that end in the third metacarpal."""
+    whole, packed = indices(draw_hand(rectangles)), draw_hand(rectangles)
+    middle, _, _ = rectangles["finger-11"]
+    found = indices(np.ascontiguousarray(packed[round(middle.imag) - 8 :]))
+    assert found.carpal_height.value == pytest.approx(whole.carpal_height.value, abs=0.5)
+    assert found.revised_carpal_height_ratio.value == pytest.approx(whole.revised_carpal_height_ratio.value, rel=0.02)
+    assert found.carpal_height_ratio.missing == "third metacarpal cut by the border"
+
+
+def test_a_cut_base_leaves_no_carpal_height(draw_hand, rectangles) -> None:
+    middle, height, width = rectangles["finger-11"]
+    rectangles["finger-11"] = complex(middle.real, 420 - 0.75 * height), 2 * height, width
+    found = indices(draw_hand(rectangles))
+    assert found.carpal_height.missing == "base of the third metacarpal cut by the border or too thin"
+    assert found.revised_carpal_height_ratio.missing == found.carpal_height.missing
+
+
+def test_the_capitate_is_measured_through_its_middle(draw_hand, rectangles) -> None:
+    """A corner that sticks out, as that of a tilted capitate, is not part of the length."""
+    packed = draw_hand(rectangles)
+    before = indices(packed).revised_carpal_height_ratio.value
+    rows, columns = np.nonzero(packed >> CHANNEL["Capitate"] & 1)
+    packed[rows.min() - 3 : rows.min(), columns.min()] |= np.uint32(1 << CHANNEL["Capitate"])
+    assert indices(packed).revised_carpal_height_ratio.value == pytest.approx(before, rel=0.05)
+
+
 def test_an_axis_that_passes_by_the_radius_is_told(draw_hand, rectangles) -> None:
     rectangles["Radius"] = rectangles["Radius"][0] - 60, 120, 40
     assert indices(draw_hand(rectangles)).carpal_height.missing == (

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import pickle
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -11,7 +14,7 @@ import pytest
 
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.radiograph import write_radiograph
-from handseg_bundle_common.measurements import MaskSource, Measured, measure
+from handseg_bundle_common.measurements import MaskSource, Measured, annotated_sources, measure, measure_hand
 
 
 @pytest.fixture
@@ -32,11 +35,63 @@ def lengths(output: Path) -> dict[str, tuple[float, str]]:
     return {row["image_name"]: (float(row["length"]), row["unit"]) for row in of_bone}
 
 
+def tables_of(output: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in output.glob("*.csv")}
+
+
 def test_each_image_has_the_unit_that_its_file_tells(sources, tmp_path: Path) -> None:
     assert measure(sources, tmp_path / "out") == Measured(in_mm=1, in_px=1)
     found = lengths(tmp_path / "out")
     assert found == {"a.png": (48, "px"), "b.nii.gz": (pytest.approx(9.6, abs=1e-3), "mm")}
     assert sorted(path.name for path in (tmp_path / "out" / "overlays").iterdir()) == ["a.png", "b.nii.gz.png"]
+
+
+def test_measured_images_are_taken_until_something_changes(sources, tmp_path: Path, monkeypatch) -> None:
+    measured: list[tuple[int, ...]] = []
+
+    def spy(packed: np.ndarray, radiograph: np.ndarray) -> object:
+        measured.append(packed.shape)
+        return measure_hand(packed, radiograph)
+
+    monkeypatch.setattr(sys.modules[measure.__module__], "measure_hand", spy)
+    output = tmp_path / "out"
+    tables = [tables_of(output) for _ in range(2) if measure(sources, output)]
+    assert tables[0] == tables[1]
+    assert len(measured) == 2
+    (output / "cases" / "a.png.json").write_text('{"key": ')
+    (output / "overlays" / "b.nii.gz.png").unlink()
+    measure(sources, output)
+    assert len(measured) == 4
+    measure(sources, output, spacing_mm=0.5)
+    assert len(measured) == 6
+    write_radiograph(tmp_path / "a.png", np.ones(sources[0].masks().shape, np.float32))
+    measure(sources, output, spacing_mm=0.5)
+    assert len(measured) == 7
+
+
+def test_an_interrupted_run_goes_on(sources, tmp_path: Path) -> None:
+    def interrupt(*_: int) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    output = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        measure([sources[0], dataclasses.replace(sources[1], masks=interrupt)], output)
+    assert sorted(path.name for path in output.iterdir()) == ["cases", "overlays"]
+    measure(sources, output)
+    assert len(lengths(output)) == 2
+
+
+def test_overlays_are_left_out_on_request(sources, tmp_path: Path) -> None:
+    measure(sources, tmp_path / "out", overlays=False)
+    assert not (tmp_path / "out" / "overlays").exists()
+    measure(sources, tmp_path / "out")
+    assert len(list((tmp_path / "out" / "overlays").iterdir())) == 2
+
+
+def test_a_source_can_be_sent_to_another_process(sample_data: Path) -> None:
+    source = annotated_sources(sample_data)[0]
+    sent = pickle.loads(pickle.dumps(source))  # noqa: S301
+    np.testing.assert_array_equal(sent.masks(512, 512), source.masks(512, 512))
 
 
 def test_a_given_spacing_holds_for_all(sources, tmp_path: Path) -> None:

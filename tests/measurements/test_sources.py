@@ -51,12 +51,27 @@ def test_predictions_find_their_images_by_name_or_path(tmp_path: Path, images: P
     [
         ("four.png", "has 'four.png', which .* does not hold"),
         ("a/two.png", "has 'a/two.png', which .* does not hold"),
-        ("two.png", "holds 2 times"),
+        ("two.png", "holds .two.png. 2 times, .* or predict with --keep-folders"),
     ],
 )
 def test_images_that_are_not_there_or_in_doubt_are_refused(tmp_path, images, name, problem) -> None:
     with pytest.raises(HandsegInputError, match=problem):
         predicted_sources(predict(tmp_path, name), images)
+
+
+@pytest.mark.parametrize("folder", ["images/overlays", "drawn"])
+def test_drawn_pictures_are_no_radiographs(tmp_path: Path, images: Path, folder: str) -> None:
+    write_radiograph(tmp_path / "drawn/disagreement/one.png", np.zeros(SIZE, np.float32))
+    with pytest.raises(HandsegInputError, match="pictures that handseg drew, not radiographs; name the folder of"):
+        predicted_sources(predict(tmp_path, "one.png"), tmp_path / folder)
+
+
+def test_of_two_formats_the_suffix_tells_which(tmp_path: Path, images: Path) -> None:
+    write_radiograph(images / "a/one.tif", np.zeros(SIZE, np.float32))
+    (source,) = predicted_sources(predict(tmp_path, "one.png"), images)
+    assert source.image.name == "one.png"
+    with pytest.raises(HandsegInputError, match=r"holds one.png and one.tif, and either may be 'one.jpg'; keep one"):
+        predicted_sources(predict(tmp_path, "one.jpg"), images)
 
 
 def test_masks_of_other_pictures_are_refused(tmp_path: Path, images: Path) -> None:

@@ -20,8 +20,8 @@ from handseg_bundle_common.formats.probabilities import probabilities_path, read
 from handseg_bundle_common.formats.radiograph import read_size
 from handseg_bundle_common.formats.rle import decode_rle, read_submission
 from handseg_bundle_common.masks import unpack_masks
+from handseg_bundle_common.metrics import read_scores
 from handseg_bundle_common.tracking import CrossValidation, cross_validate, cross_validation, summary_text
-from handseg_bundle_common.tracking.out_of_fold import read_scores
 from handseg_bundle_common.tracking.parent_run import ParentRun
 from handseg_bundle_common.tracking.plan import fold_workflow
 from handseg_bundle_common.transforms import restore_masks
@@ -131,7 +131,7 @@ def test_folds_are_child_runs_of_one_parent(summary, place):
     assert parent.data.metrics["out_of_fold_dice"] == pytest.approx(summary["out_of_fold_dice"])
     assert parent.data.params["image_size"] == "64"
     artifacts = {file.path for file in client.list_artifacts(parent.info.run_id)}
-    assert artifacts == {"summary.json", "per_bone.csv", "per_bone.png", "scores.csv", "predictions.csv"}
+    assert artifacts == {"summary.json", "per_bone.csv", "figures", "scores.csv", "predictions.csv"}
 
 
 def test_the_summary_is_said_in_a_few_lines(summary):

@@ -1,48 +1,24 @@
-"""Scores of several folds: files that keep them, and numbers that a plain computation confirms."""
+"""Scores of several folds: joined files, and numbers that a plain computation confirms."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
+from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.rle import SubmissionWriter, read_submission
-from handseg_bundle_common.tracking.out_of_fold import (
-    FoldScores,
-    draw_scores,
-    join_submissions,
-    read_scores,
-    summarise,
-    write_scores,
-)
+from handseg_bundle_common.metrics import ImageScores
+from handseg_bundle_common.tracking.out_of_fold import draw_scores, join_submissions, summarise
 
 
 @pytest.fixture
 def folds():
     rng = np.random.default_rng(0)
-    first = FoldScores(["a/1.png", "a/2.png", 'b/"x", y.png'], rng.random((3, NUM_BONES)))
-    second = FoldScores(["c/1.png"], rng.random((1, NUM_BONES)))
+    first = ImageScores(["a/1.png", "a/2.png", 'b/"x", y.png'], rng.random((3, NUM_BONES)))
+    second = ImageScores(["c/1.png"], rng.random((1, NUM_BONES)))
     first.dice[1, 4] = np.nan
     return {0: first, 2: second}
-
-
-def test_scores_survive_the_file(folds, tmp_path):
-    write_scores(tmp_path / "scores.csv", folds[0])
-    again = read_scores(tmp_path / "scores.csv")
-    assert again.image_names == folds[0].image_names
-    np.testing.assert_array_equal(again.dice, folds[0].dice)
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["", "image_name,finger-1\na,0.5\n", f"image_name,{','.join(BONE_NAMES)}\na,0.5\n", "\x00"],
-    ids=["empty", "other columns", "short row", "no text"],
-)
-def test_other_files_are_refused(tmp_path, content):
-    (tmp_path / "scores.csv").write_text(content)
-    with pytest.raises(HandsegInputError, match=r"scores\.csv: .*run the fold again"):
-        read_scores(tmp_path / "scores.csv")
 
 
 def test_the_summary_averages_images_then_bones_then_folds(folds):

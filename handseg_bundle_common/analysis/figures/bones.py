@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from handseg_bundle_common.analysis.figures.style import (
+from handseg_bundle_common.charts import (
     BLUE,
     BONE_COLOURS,
     FAINT,
@@ -48,12 +48,10 @@ def dice_chart(dice: Scores) -> Chart:
             line.set(color=INK, linewidth=2.0 if part == "medians" else 0.8, zorder=3)
     dice_axis(axes.xaxis, dice.ravel().tolist())
     medians = np.array([np.median(scores) if scores.size else np.nan for scores in known])
-    worst = _lowest(medians, 3)
+    worst = _lowest(medians, 3, below=1)
     lowest = ", ".join(f"{medians[channel]:.3f}" for channel in worst)
-    caption = (
-        f"Box: median and quartiles over images; a point is one image. The lowest medians are those of "
-        f"{names_of(worst)} ({lowest})."
-    )
+    found = f"The lowest medians are those of {names_of(worst)} ({lowest})." if worst else "All medians are 1."
+    caption = f"Box: median and quartiles over images; a point is one image. {found}"
     return Chart("dice_per_bone", "Dice of every bone", caption, figure)
 
 
@@ -74,12 +72,10 @@ def boundary_chart(rates: Scores, patients: Sequence[str]) -> Chart:
     percent(axes.xaxis)
     axes.set_xlabel("Wrong pixels in the band along the outline", color=INK)
     means = np.array([interval.estimate for interval in intervals])
-    worst = _lowest(-means, 3)
+    worst = _lowest(-means, 3, below=0)
     highest = ", ".join(f"{100 * means[channel]:.1f} %" for channel in worst)
-    caption = (
-        f"Mean over images; the bar is its 95 % interval, bootstrapped over patients. Outlines are least exact at "
-        f"{names_of(worst)} ({highest})."
-    )
+    found = f"Outlines are least exact at {names_of(worst)} ({highest})." if worst else "All outlines are exact."
+    caption = f"Mean over images; the bar is its 95 % interval, bootstrapped over patients. {found}"
     return Chart("boundary_error", "Boundary error of every bone", caption, figure)
 
 
@@ -117,7 +113,6 @@ def difference_chart(differences: Sequence[Interval], this: str, other: str) -> 
     return Chart("difference_per_bone", "Difference of every bone", caption, figure)
 
 
-def _lowest(values: Scores, count: int) -> list[int]:
-    """Return the channels of the lowest values, lowest first; NaN is left out."""
-    order = np.argsort(values)
-    return [int(channel) for channel in order if not np.isnan(values[channel])][:count]
+def _lowest(values: Scores, count: int, below: float) -> list[int]:
+    """Return the channels of the lowest values, lowest first; NaN and what is not below a limit is left out."""
+    return [int(channel) for channel in np.argsort(values) if values[channel] < below][:count]

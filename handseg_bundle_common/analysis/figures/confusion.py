@@ -8,8 +8,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from handseg_bundle_common.analysis.figures.style import FAINT, INK, Chart, new_figure
 from handseg_bundle_common.anatomy import BONES, NUM_BONES
+from handseg_bundle_common.charts import FAINT, INK, Chart, new_figure
 from handseg_bundle_common.metrics import Confusion
 
 Rates = NDArray[np.float64]

@@ -11,7 +11,8 @@ from matplotlib.transforms import blended_transform_factory
 from numpy.typing import NDArray
 
 from handseg_bundle_common.analysis.case import SMALL_CHANNELS, Case
-from handseg_bundle_common.analysis.figures.style import (
+from handseg_bundle_common.anatomy import BONES, NUM_BONES
+from handseg_bundle_common.charts import (
     BLUE,
     FAINT,
     INK,
@@ -23,7 +24,6 @@ from handseg_bundle_common.analysis.figures.style import (
     percent,
     plain,
 )
-from handseg_bundle_common.anatomy import BONES, NUM_BONES
 from handseg_bundle_common.datasets.wrist import TILTED_FROM
 from handseg_bundle_common.metrics import Interval, bootstrap_interval
 
@@ -81,7 +81,8 @@ def wrist_chart(cases: Sequence[Case]) -> Chart:
             interval = bootstrap_interval(dice[members], patients)
             _draw_mean(axes, angles[members], interval, colour)
             axes.text(float(angles[members].mean()), 1.01, name, color=colour, ha="center", transform=above)
-            sentences.append(f"{members.sum()} {name} wrists: mean Dice {_described(interval)}.")
+            wrists = "wrist" if len(patients) == 1 else "wrists"
+            sentences.append(f"{len(patients)} {name} {wrists}: mean Dice {_described(interval)}.")
     if not known.any():
         axes.text(0.5, 0.5, "The angle of no wrist is known.", ha="center", transform=axes.transAxes, color=MUTED)
         sentences.append("The angle of no wrist is known.")

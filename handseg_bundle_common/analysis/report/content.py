@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from handseg_bundle_common.analysis.case import SMALL_CHANNELS, Case, mean_of
 from handseg_bundle_common.analysis.collect import Analysis
 from handseg_bundle_common.analysis.faults import Fault, FaultKind
-from handseg_bundle_common.analysis.sheets import printable
 from handseg_bundle_common.anatomy import BONES, CHANNEL, Group, bones_of
+from handseg_bundle_common.files import printable
 from handseg_bundle_common.metrics import Interval, bootstrap_interval
 
 _DECIMALS = 5
@@ -103,11 +103,12 @@ def faults_worst_first(cases: Sequence[Case]) -> list[NamedFault]:
 
 
 def frequent_faults(cases: Sequence[Case]) -> list[FrequentFault]:
-    """Return what went wrong with the same bone in several images, most often first."""
-    counts = Counter(key for case in cases for key in {(fault.bone, fault.kind) for fault in case.faults})
+    """Return what went wrong with the same bone in several images, most often first; a swap is one of both bones."""
+    of_cases = ({(bone, fault.kind) for fault in case.faults for bone in channels_of(fault)} for case in cases)
+    counts = Counter(key for of_case in of_cases for key in sorted(of_case))
     return [
-        FrequentFault(CHANNEL[bone], f"{BONES[CHANNEL[bone]].anatomical_name}: {kind}", images)
-        for (bone, kind), images in counts.most_common(_FREQUENT)
+        FrequentFault(channel, f"{BONES[channel].anatomical_name}: {kind}", images)
+        for (channel, kind), images in counts.most_common(_FREQUENT)
         if images > 1
     ]
 
@@ -167,7 +168,7 @@ def _row(number: int, case: Case) -> Row:
         image=printable(case.image_name),
         patient=printable(case.patient),
         dice=_text(case.mean_dice, ".3f"),
-        worst=f"{BONES[worst].anatomical_name} {case.scores.dice[worst]:.3f}",
+        worst=f"{BONES[worst].anatomical_name} {case.scores.dice[worst]:.3f}" if case.scores.dice[worst] < 1 else "-",
         overlap=_text(case.mean_overlap_dice, ".3f"),
         boundary=_text(100 * mean_of(case.scores.boundary_error_rate), ".1f"),
         hd95=_text(mean_of(case.scores.hd95_px), ".1f"),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from tqdm import tqdm
 
 from handseg_bundle_common import __version__
 from handseg_bundle_common.analysis.collect import Analysis
-from handseg_bundle_common.analysis.compare import differences_table, pair_up
+from handseg_bundle_common.analysis.compare import Comparison
 from handseg_bundle_common.analysis.figures import (
     Chart,
     boundary_chart,
@@ -26,25 +24,28 @@ from handseg_bundle_common.analysis.figures import (
 )
 from handseg_bundle_common.analysis.overlays import Scene, read_scene
 from handseg_bundle_common.analysis.report import content
-from handseg_bundle_common.analysis.report.pictures import CasePicture, case_picture, data_uri, png_uri
+from handseg_bundle_common.analysis.report.pictures import CasePicture, case_picture, picture_uri
 from handseg_bundle_common.analysis.sheets import (
     ERROR_LEGEND,
     ZONE_LEGEND,
+    Tile,
     case_tile,
     draw_sheet,
-    printable,
     worst_zones,
     zone_tile,
 )
-from handseg_bundle_common.analysis.sources import SUBMISSION
 from handseg_bundle_common.anatomy import NUM_BONES
+from handseg_bundle_common.datasets.predictions import SUBMISSION
 from handseg_bundle_common.drawing import save_png
-from handseg_bundle_common.files import make_folder, write_atomically
+from handseg_bundle_common.files import make_folder, printable, write_atomically
 from handseg_bundle_common.metrics import Interval
+from handseg_bundle_common.pages import png_uri, render_page
 
 REPORT, FIGURES = "report.html", "figures"
 
-_WORST, _ZONES, _LISTED = 20, 12, 20
+# Images that are drawn, lowest mean Dice first.
+WORST = 20
+_ZONES, _LISTED = 12, 20
 
 
 @dataclass(frozen=True)
@@ -60,63 +61,82 @@ class Illustration:
 
 @dataclass(frozen=True)
 class DrawnCase:
-    """One of the worst images in the page: its row of the table and its pictures."""
+    """An image whose errors are drawn: its row of the table and its pictures."""
 
     row: content.Row
     picture: CasePicture
 
 
-def write_report(analysis: Analysis, output: Path, other: Analysis | None = None, *, worst: int = _WORST) -> Path:
+def write_report(analysis: Analysis, output: Path, comparison: Comparison | None = None, *, worst: int = WORST) -> Path:
     """Write `figures/*.png` and `report.html`, which holds all it shows and makes no request.
 
     Args:
         analysis: what was found.
         output: folder of the results.
-        other: what was found of another model on the same images, to compare with.
-        worst: number of images, lowest mean Dice first, whose errors are drawn.
+        comparison: the same images beside those of another model.
+        worst: number of images, lowest mean Dice first, whose errors are drawn; drawn as well are those of the faults
+            at the top, and the worst image of every bone.
 
     Returns:
         The path of the page.
 
     Raises:
-        HandsegInputError: the two models have no image in common, masks or a radiograph cannot be read, or a file
-            cannot be written.
+        HandsegInputError: masks or a radiograph cannot be read, or a file cannot be written.
     """
     folder = make_folder(Path(output, FIGURES))
-    cases = analysis.cases
-    order = sorted(range(len(cases)), key=lambda number: cases[number].mean_dice)
-    table = content.rows(cases, order)
-    numbers, figures = content.summary(analysis), []
-    if other is not None:
-        chart, differences = _difference(analysis, other)
-        numbers += differences
-        figures.append(_illustration(folder, chart))
-    figures += [_illustration(folder, chart) for chart in _charts(analysis)]
-    figures += _zones(folder, analysis)
-    faults = content.faults_worst_first(cases)
-    drawn = _draw_worst(folder, analysis, table[:worst])
     page = _render(
-        run=_run_name(analysis),
-        other=None if other is None else _run_name(other),
+        run=_run_name(analysis.sources.predictions),
+        other=None if comparison is None else _run_name(comparison.other),
         version=__version__,
-        images=len(cases),
-        patients=len(set(analysis.patients)),
-        faulty=sum(bool(case.faults) for case in cases),
-        numbers=numbers,
-        faults=faults,
         listed=_LISTED,
-        frequent=content.frequent_faults(cases),
+        worst=worst,
         left_out=_left_out(analysis),
         choices=content.choices(),
-        rows=table,
-        drawn=drawn,
-        figures=figures,
-        data=content.page_data(cases),
+        figures=_figures(folder, analysis, comparison),
+        **_about_cases(folder, analysis, worst),
+        numbers=_numbers(analysis, comparison),
     )
     path = Path(output, REPORT)
     with write_atomically(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
+
+
+def _numbers(analysis: Analysis, comparison: Comparison | None) -> list[content.Number]:
+    differences = [] if comparison is None else content.difference_numbers(comparison.differences)
+    return content.summary(analysis) + differences
+
+
+def _about_cases(folder: Path, analysis: Analysis, worst: int) -> dict[str, object]:
+    """Return what the template shows of the images: counts, faults, the table, pictures, and all scores."""
+    cases = analysis.cases
+    order = sorted(range(len(cases)), key=lambda number: cases[number].mean_dice)
+    table, faults = content.rows(cases, order), content.faults_worst_first(cases)
+    wanted = _worth_drawing(analysis, order, faults[:_LISTED], worst)
+    return {
+        "images": len(cases),
+        "patients": len(set(analysis.patients)),
+        "faulty": sum(bool(case.faults) for case in cases),
+        "faults": faults,
+        "frequent": content.frequent_faults(cases),
+        "rows": table,
+        "drawn": _draw_cases(folder, analysis, [row for row in table if row.case in wanted], worst),
+        "data": content.page_data(cases),
+    }
+
+
+def _worth_drawing(
+    analysis: Analysis, order: Sequence[int], faults: Sequence[content.NamedFault], worst: int
+) -> set[int]:
+    """Return the numbers of the worst images, of those that the faults are in, and of the worst image of every bone."""
+    of_bones = (int(column.argmin()) for column in analysis.scores("dice").T if column.min() < 1)
+    return {*order[:worst], *(fault.case for fault in faults), *of_bones}
+
+
+def _figures(folder: Path, analysis: Analysis, comparison: Comparison | None) -> list[Illustration]:
+    compared = [] if comparison is None else [_difference(analysis, comparison)]
+    charts = [_illustration(folder, chart) for chart in (*compared, *_charts(analysis))]
+    return [*charts, *_zones(folder, analysis)]
 
 
 def _charts(analysis: Analysis) -> list[Chart]:
@@ -129,11 +149,11 @@ def _charts(analysis: Analysis) -> list[Chart]:
     ]
 
 
-def _difference(analysis: Analysis, other: Analysis) -> tuple[Chart, list[content.Number]]:
-    """Return the chart of the differences between two runs, and those of the summary."""
-    table = differences_table(pair_up(analysis, other))
-    intervals = [Interval(*row) for row in table[["difference", "low", "high"]][:NUM_BONES].itertuples(index=False)]
-    return difference_chart(intervals, _run_name(analysis), _run_name(other)), content.difference_numbers(table)
+def _difference(analysis: Analysis, comparison: Comparison) -> Chart:
+    """Return the chart of the differences between two runs."""
+    table = comparison.differences[["difference", "low", "high"]][:NUM_BONES]
+    intervals = [Interval(*row) for row in table.itertuples(index=False)]
+    return difference_chart(intervals, *map(_run_name, (analysis.sources.predictions, comparison.other)))
 
 
 def _illustration(folder: Path, chart: Chart) -> Illustration:
@@ -153,16 +173,18 @@ def _zones(folder: Path, analysis: Analysis) -> list[Illustration]:
     save_png(folder / "overlap_zones.png", sheet)
     means = ", ".join(f"{zone.bones} {zone.mean:.3f}" for zone in zones[:3])
     caption = f"Pairs of bones with the lowest Dice of their overlap, each in its worst image. Lowest means: {means}."
-    return [Illustration("Where bones overlap", caption, data_uri(sheet), sheet.shape[1], sheet.shape[0])]
+    return [Illustration("Where bones overlap", caption, picture_uri(sheet), sheet.shape[1], sheet.shape[0])]
 
 
-def _draw_worst(folder: Path, analysis: Analysis, rows: Sequence[content.Row]) -> list[DrawnCase]:
-    """Draw the errors of images, as a sheet in the folder and for the page."""
-    drawn, tiles = [], []
-    for row in rows:
+def _draw_cases(folder: Path, analysis: Analysis, rows: Sequence[content.Row], worst: int) -> list[DrawnCase]:
+    """Draw the errors of images for the page, and those of the worst ones as a sheet in the folder."""
+    drawn: list[DrawnCase] = []
+    tiles: list[Tile] = []
+    for row in tqdm(rows, "drawing", unit="image", disable=None):
         case = analysis.cases[row.case]
         scene = _scene(analysis, case.image_name)
-        tiles.append(case_tile(scene, case))
+        if len(tiles) < worst:
+            tiles.append(case_tile(scene, case))
         drawn.append(DrawnCase(row, case_picture(scene, case)))
     save_png(folder / "worst_cases.png", draw_sheet(tiles, ERROR_LEGEND, columns=5))
     return drawn
@@ -172,9 +194,9 @@ def _scene(analysis: Analysis, image_name: str) -> Scene:
     return read_scene(analysis.sources.radiograph(image_name), *analysis.sources.masks(image_name))
 
 
-def _run_name(analysis: Analysis) -> str:
+def _run_name(predictions: Path) -> str:
     """Return the last two parts of the path of the predictions, without a file name that all of them have."""
-    path = analysis.sources.predictions.absolute()
+    path = predictions.absolute()
     if path.name == SUBMISSION:
         path = path.parent
     return printable("/".join(path.parts[-2:]))
@@ -188,24 +210,7 @@ def _left_out(analysis: Analysis) -> list[tuple[str, list[str]]]:
 
 
 def _render(**values: object) -> str:
-    """Fill the template; names are escaped, and nothing but the page's own style and script can work in it."""
-    files = resources.files(__package__)
-    template, style, script = (
-        files.joinpath(name).read_text(encoding="utf-8") for name in ("template.html", "report.css", "report.js")
-    )
+    """Fill the template, with the colours of the pictures in its style."""
     colours = dict(zip(("missed", "false", "mistaken", "outline"), (colour for colour, _ in ERROR_LEGEND), strict=True))
     variables = "".join(f"--{name}:rgb({red} {green} {blue});" for name, (red, green, blue) in colours.items())
-    style = f":root{{{variables}}}\n{style}"
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(template).render(
-        **values,
-        style=style,
-        script=script,
-        style_hash=_digest(style),
-        script_hash=_digest(script),
-    )
-
-
-def _digest(text: str) -> str:
-    """Return what a content security policy calls a text by."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+    return render_page(resources.files(__package__), "report", extra_style=f":root{{{variables}}}", **values)

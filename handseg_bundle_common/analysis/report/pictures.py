@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +22,7 @@ from handseg_bundle_common.analysis.overlays import (
     square_around,
 )
 from handseg_bundle_common.anatomy import BONES, CHANNEL
+from handseg_bundle_common.pages import data_uri
 
 _LONGEST_PX, _DETAIL_PX = 1000, 300
 _MOST_DETAILS, _LEAST_DETAILS = 8, 4
@@ -62,25 +61,16 @@ def case_picture(scene: Scene, case: Case) -> CasePicture:
     hand = scene.crop(hand_box(scene))
     size = fit_size(hand.size, _LONGEST_PX)
     layer = error_layer(hand, size)
-    details = (Detail(data_uri(_magnified(scene, bones)), text) for bones, text in _worth_a_look(case))
-    return CasePicture(data_uri(backdrop(hand, size)), data_uri(layer, lossless=True), *size, tuple(details))
+    details = (Detail(picture_uri(_magnified(scene, bones)), text) for bones, text in _worth_a_look(case))
+    return CasePicture(picture_uri(backdrop(hand, size)), picture_uri(layer, lossless=True), *size, tuple(details))
 
 
-def data_uri(picture: NDArray[np.uint8], *, lossless: bool = False) -> str:
+def picture_uri(picture: NDArray[np.uint8], *, lossless: bool = False) -> str:
     """Return a grey (H, W), RGB or RGBA picture as a WebP data URI."""
     stream = io.BytesIO()
     # What is transparent need not keep its colour.
     Image.fromarray(picture).save(stream, "WEBP", lossless=lossless, quality=_QUALITY, method=4, exact=False)
-    return _uri("image/webp", stream.getvalue())
-
-
-def png_uri(path: Path) -> str:
-    """Return a PNG file as data URI."""
-    return _uri("image/png", path.read_bytes())
-
-
-def _uri(media_type: str, content: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+    return data_uri("image/webp", stream.getvalue())
 
 
 def _worth_a_look(case: Case) -> Iterator[tuple[int, str]]:

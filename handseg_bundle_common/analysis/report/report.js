@@ -28,7 +28,7 @@ const columns = {
   dice: { key: (item) => mean(item.dice), text: (value) => fixed(value, 3) },
   worst: {
     key: (item) => item.dice[worstOf(item)],
-    text: (value, item) => `${bones[worstOf(item)].name} ${fixed(value, 3)}`,
+    text: (value, item) => (value < 1 ? `${bones[worstOf(item)].name} ${fixed(value, 3)}` : "-"),
   },
   overlap: { key: (item) => mean(item.overlap), text: (value) => fixed(value, 3) },
   boundary: { key: (item) => mean(item.boundary), text: (value) => fixed(value === null ? null : 100 * value, 1) },
@@ -128,7 +128,7 @@ function showPicture(number) {
   const picture = find(`#picture-${number}`);
   const layers = picture && find(".layers", picture).cloneNode(true);
   layers?.addEventListener("click", (event) => zoom(layers, event));
-  find("#stage").replaceChildren(layers ?? element("p", "Only the worst images are drawn. The scores of this one stand beside."));
+  find("#stage").replaceChildren(layers ?? element("p", "This image is not drawn; handseg analyze --worst draws more. Its scores stand beside."));
   find("#viewer-details").replaceChildren(...(picture ? find(".details", picture).cloneNode(true).children : []));
 }
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.datasets import Item, data_list
+from handseg_bundle_common.datasets.predictions import SUBMISSION
 from handseg_bundle_common.ensemble.members import WINDOW_IDS
 from handseg_bundle_common.ensemble.network import Combine
 from handseg_bundle_common.errors import HandsegInputError
@@ -25,7 +26,6 @@ from handseg_bundle_common.weights import find_bundle
 
 Levels = NDArray[np.uint8]
 
-_SUBMISSION = "predictions.csv"
 # What `handseg predict` and `handseg cross-validate` write about the model behind the predictions.
 _ORIGINS = ("prediction.json", "cross_validation.json")
 _SAME_IMAGES = "predict the same images of the data set with every model"
@@ -148,7 +148,7 @@ class LevelReader:
         self._models = models
         self._codes: list[dict[str, dict[str, str]]] = []
         if combine is Combine.VOTES:
-            self._codes = [read_submission(model.folder / _SUBMISSION) for model in models]
+            self._codes = [read_submission(model.folder / SUBMISSION) for model in models]
 
     def read(self, case: Case) -> Iterator[Levels]:
         """Yield the levels (models, h, w) of every bone in channel order.
@@ -161,7 +161,7 @@ class LevelReader:
     def _masks(self, case: Case) -> Iterator[Levels]:
         for bone in BONE_NAMES:
             masks = [
-                decode_rle(codes[name][bone], *case.size, source=f"{model.folder / _SUBMISSION}, {name}, {bone}")
+                decode_rle(codes[name][bone], *case.size, source=f"{model.folder / SUBMISSION}, {name}, {bone}")
                 for model, codes, name in zip(self._models, self._codes, case.named, strict=True)
             ]
             yield np.stack(masks).view(np.uint8) * np.uint8(MAX_LEVEL)
@@ -182,9 +182,9 @@ class LevelReader:
 
 
 def _read_model(folder: Path) -> ModelPredictions:
-    image_names = tuple(read_submission(folder / _SUBMISSION))
+    image_names = tuple(read_submission(folder / SUBMISSION))
     if not image_names:
-        raise HandsegInputError(folder / _SUBMISSION, "holds no image", _SAME_IMAGES)
+        raise HandsegInputError(folder / SUBMISSION, "holds no image", _SAME_IMAGES)
     origin = _read_origin(folder)
     settings = origin.get("settings", {}) | origin
     return ModelPredictions(

@@ -19,8 +19,8 @@ from handseg_bundle_common.analysis.figures import (
     size_chart,
     wrist_chart,
 )
-from handseg_bundle_common.analysis.figures.style import BLUE, MUTED, VERMILION
 from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES
+from handseg_bundle_common.charts import BLUE, MUTED, VERMILION
 from handseg_bundle_common.masks import pack_masks
 from handseg_bundle_common.metrics import CONFUSION_LABELS, Confusion, Interval
 
@@ -144,7 +144,7 @@ def test_wrists_are_parted_where_they_are_tilted(charts):
     straight, tilted = (axes.collections[0], axes.collections[-2])
     assert sorted(straight.get_offsets()[:, 0]) == [-10, 5]
     assert "2 straight wrists" in charts["wrist_angle"].caption
-    assert "1 tilted wrists" in charts["wrist_angle"].caption
+    assert "1 tilted wrist: " in charts["wrist_angle"].caption
     assert tilted is not None
 
 
@@ -173,6 +173,12 @@ def test_the_confusion_matrix_names_what_is_confused():
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert len(labels) == len(CONFUSION_LABELS)
     assert re.match("no bone", labels[-1])
+
+
+def test_perfect_predictions_single_out_no_bone():
+    perfect = np.ones((4, NUM_BONES))
+    assert dice_chart(perfect).caption.endswith("All medians are 1.")
+    assert boundary_chart(1 - perfect, PATIENTS).caption.endswith("All outlines are exact.")
 
 
 def test_charts_are_written_as_png(charts, tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from handseg_bundle_common.analysis.collect import Analysis, analyse
+from handseg_bundle_common.analysis.compare import pair_up
 from handseg_bundle_common.analysis.report import write_report
 from handseg_bundle_common.anatomy import CHANNEL
 from handseg_bundle_common.formats.rle import SubmissionWriter
@@ -88,4 +89,4 @@ def report(tmp_path_factory, items, hands) -> Report:
     first, second = (
         analyse(folder / "data" / name, folder / "data", folder / name, workers=1) for name in ("first", "second")
     )
-    return Report(first, second, folder, write_report(first, folder / "first", second, worst=4))
+    return Report(first, second, folder, write_report(first, folder / "first", pair_up(first, second), worst=2))

@@ -191,7 +191,7 @@ def test_errors_are_switched_off_to_see_the_bone_below(page):
 
 def test_a_case_that_is_not_drawn_says_so(page):
     page.load(f"#case-{page.order()[-1]}")
-    assert "Only the worst images are drawn" in page.find("#stage").text
+    assert "This image is not drawn" in page.find("#stage").text
     assert page.find("#viewer-bones .score").text == "1.000"
 
 

@@ -11,15 +11,19 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from handseg_bundle_common.analysis.collect import analyse
+from handseg_bundle_common.analysis.faults import Fault, FaultKind
 from handseg_bundle_common.analysis.report import write_report
-from handseg_bundle_common.analysis.sheets import printable
+from handseg_bundle_common.analysis.report.content import frequent_faults
+from handseg_bundle_common.analysis.report.page import _worth_drawing
 from handseg_bundle_common.anatomy import CHANNEL, NUM_BONES
+from handseg_bundle_common.files import printable
 from handseg_bundle_common.formats.rle import SubmissionWriter
 
 VOID = {"meta", "link", "img", "input", "br"}
@@ -208,11 +212,14 @@ def test_pictures_have_alternative_texts_and_a_sensible_size(page, report):
     assert report.page.stat().st_size < 4e6
 
 
-def test_the_worst_images_are_drawn_and_the_others_are_rows(page, report):
+def test_the_worst_images_and_those_of_faults_are_drawn_and_the_others_are_rows(page, report):
+    """Two were asked for; the third to the fifth have faults, and the sixth is right."""
     drawn = [figure for figure in page.all("figure") if figure.attributes.get("id", "").startswith("picture-")]
     numbers = [int(figure.attributes["id"].removeprefix("picture-")) for figure in drawn]
     dice = [case.mean_dice for case in report.analysis.cases]
-    assert numbers == np.argsort(dice, kind="stable")[:4].tolist()
+    assert numbers == np.argsort(dice, kind="stable")[:5].tolist()
+    galleries = [group for group in page.all("div") if group.attributes.get("class") == "gallery"]
+    assert [len([f for f in group.children if f.name == "figure"]) for group in galleries] == [2, 3]
     for figure, number in zip(drawn, numbers, strict=True):
         radiograph, errors, *details = figure.all("img")
         assert errors.attributes["class"] == "errors"
@@ -221,9 +228,30 @@ def test_the_worst_images_are_drawn_and_the_others_are_rows(page, report):
         assert radiograph.attributes["width"] == errors.attributes["width"]
 
 
+def test_the_worst_image_of_every_bone_is_drawn():
+    dice = np.ones((6, NUM_BONES))
+    dice[2, CHANNEL["Ulna"]] = 0.98
+    dice[[3, 4], CHANNEL["Lunate"]] = 0.9, 0.8
+    analysis = SimpleNamespace(scores=lambda column: {"dice": dice}[column])
+    faults = [SimpleNamespace(case=5)]
+    assert _worth_drawing(analysis, [1, 4, 3, 2, 5, 0], faults, worst=1) == {1, 5, 2, 4}
+    assert _worth_drawing(analysis, [1, 4, 3, 2, 5, 0], [], worst=0) == {2, 4}
+
+
+def test_a_swap_counts_for_both_bones():
+    swap = Fault(FaultKind.SWAPPED, "Scaphoid", "Lunate", severity=1)
+    hole = Fault(FaultKind.HOLE, "Radius")
+    cases = [SimpleNamespace(faults=faults) for faults in ((swap, hole), (swap,), (hole,))]
+    assert {(fault.text, fault.images) for fault in frequent_faults(cases)} == {
+        ("scaphoid: swapped", 2),
+        ("lunate: swapped", 2),
+        ("radius: hole", 2),
+    }
+
+
 def test_errors_are_a_transparent_layer_of_their_own(page):
     layers = [picture for image, picture in pictures_of(page) if image.attributes.get("class") == "errors"]
-    assert len(layers) == 4
+    assert len(layers) == 5
     for layer in layers:
         opacity = np.asarray(layer.convert("RGBA"))[..., 3]
         assert (opacity == 0).mean() > 0.5
@@ -272,7 +300,7 @@ def test_figures_are_files_too(report):
 
 
 def test_a_perfect_prediction_without_radiographs_makes_a_calm_page(tmp_path, items, hands):
-    (name, masks), label = next(iter(hands.items())), items[0]["label"]
+    masks, label = next(iter(hands.values())), items[0]["label"]
     folder = tmp_path / "labels"
     folder.mkdir()
     odd = b"caf\xe9".decode(errors="surrogateescape")
@@ -289,4 +317,6 @@ def test_a_perfect_prediction_without_radiographs_makes_a_calm_page(tmp_path, it
     (drawn,) = (picture for image, picture in pictures_of(page) if image.attributes["alt"].startswith("Radiograph"))
     assert np.ptp(np.asarray(drawn.convert("L")).astype(int)) <= 4
     assert "Difference" not in page.all("dl")[0].everything()
-    assert name
+    (worst,) = (cell for cell in page.all("td") if cell.attributes["data-column"] == "worst")
+    assert worst.text == "-"
+    assert "lowest" not in " ".join(caption.text for caption in page.all("figcaption")).lower()

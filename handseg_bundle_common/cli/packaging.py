@@ -1,0 +1,31 @@
+"""Verbs about bundles that are handed on: verify."""
+
+from __future__ import annotations
+
+import json as json_format
+
+from handseg_bundle_common.cli.arguments import Job, Result, check_switch, check_values
+
+
+def verify(path: str, *, json: bool = False, trust: bool = False) -> Job:
+    """Look at everything in a bundle from elsewhere before anything of it runs; a clean archive is kept unpacked.
+
+    The exit code is 0 for a clean bundle, 3 for one that is not safe to run, 4 for one that is not complete, 5 for
+    one whose network is not what its metadata says, and 2 if there is no such bundle.
+
+    Args:
+        path: folder or archive of a bundle, or its name.
+        json: print JSON, for programs.
+        trust: go on past configurations and code that are not on the list. This can run whatever they say.
+    """
+    check_values(path=path)
+    check_switch("json", json)
+    check_switch("trust", trust)
+
+    def start() -> Result:
+        from handseg_bundle_common import packaging  # noqa: PLC0415
+
+        found = packaging.verify_bundle(path, trust=trust)
+        return Result(json_format.dumps(found.as_dict(), indent=1) if json else found.text(), found.exit_code)
+
+    return Job(start)
