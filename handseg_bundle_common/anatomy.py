@@ -32,6 +32,7 @@ class Bone:
         abbreviation: radiologists' short form; DP, MP, PP and MC with the ray, 1 for the thumb.
         group: anatomical group.
         colour: overlay colour, 8-bit RGB.
+        fma: its number in the Foundational Model of Anatomy, of either side.
     """
 
     name: str
@@ -39,40 +40,69 @@ class Bone:
     abbreviation: str
     group: Group
     colour: tuple[int, int, int]
+    fma: int
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A concept of SNOMED CT.
+
+    Attributes:
+        code: concept identifier.
+        meaning: what it means, in SNOMED's or DICOM's words.
+    """
+
+    code: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Coding:
+    """A bone in the words of SNOMED CT: what it is, where on a finger, and in which part of the body.
+
+    Attributes:
+        type: the bone, or what it is one of.
+        position: which of a finger's phalanges; None for other bones.
+        region: part of the body.
+    """
+
+    type: Concept
+    position: Concept | None
+    region: Concept
 
 
 _P, _M, _C, _F = Group.PHALANGES, Group.METACARPALS, Group.CARPALS, Group.FOREARM
 
 BONES: tuple[Bone, ...] = (
-    Bone("finger-1", "distal phalanx of the thumb", "DP1", _P, (255, 153, 153)),
-    Bone("finger-2", "proximal phalanx of the thumb", "PP1", _P, (240, 80, 80)),
-    Bone("finger-3", "first metacarpal", "MC1", _M, (190, 30, 45)),
-    Bone("finger-4", "distal phalanx of the index finger", "DP2", _P, (255, 214, 153)),
-    Bone("finger-5", "middle phalanx of the index finger", "MP2", _P, (255, 183, 77)),
-    Bone("finger-6", "proximal phalanx of the index finger", "PP2", _P, (245, 140, 20)),
-    Bone("finger-7", "second metacarpal", "MC2", _M, (196, 98, 0)),
-    Bone("finger-8", "distal phalanx of the middle finger", "DP3", _P, (214, 240, 150)),
-    Bone("finger-9", "middle phalanx of the middle finger", "MP3", _P, (174, 213, 80)),
-    Bone("finger-10", "proximal phalanx of the middle finger", "PP3", _P, (124, 179, 40)),
-    Bone("finger-11", "third metacarpal", "MC3", _M, (70, 130, 30)),
-    Bone("finger-12", "distal phalanx of the ring finger", "DP4", _P, (160, 225, 250)),
-    Bone("finger-13", "middle phalanx of the ring finger", "MP4", _P, (80, 190, 240)),
-    Bone("finger-14", "proximal phalanx of the ring finger", "PP4", _P, (30, 145, 225)),
-    Bone("finger-15", "fourth metacarpal", "MC4", _M, (20, 95, 175)),
-    Bone("finger-16", "distal phalanx of the little finger", "DP5", _P, (225, 190, 250)),
-    Bone("finger-17", "middle phalanx of the little finger", "MP5", _P, (190, 130, 240)),
-    Bone("finger-18", "proximal phalanx of the little finger", "PP5", _P, (150, 80, 215)),
-    Bone("finger-19", "fifth metacarpal", "MC5", _M, (105, 45, 165)),
-    Bone("Trapezium", "trapezium", "Tm", _C, (255, 235, 59)),
-    Bone("Trapezoid", "trapezoid", "Td", _C, (0, 200, 170)),
-    Bone("Capitate", "capitate", "C", _C, (255, 64, 180)),
-    Bone("Hamate", "hamate", "H", _C, (0, 230, 90)),
-    Bone("Scaphoid", "scaphoid", "S", _C, (0, 120, 255)),
-    Bone("Lunate", "lunate", "L", _C, (255, 120, 0)),
-    Bone("Triquetrum", "triquetrum", "Tq", _C, (170, 90, 255)),
-    Bone("Pisiform", "pisiform", "P", _C, (255, 20, 60)),
-    Bone("Radius", "radius", "R", _F, (0, 190, 210)),
-    Bone("Ulna", "ulna", "U", _F, (200, 160, 120)),
+    Bone("finger-1", "distal phalanx of the thumb", "DP1", _P, (255, 153, 153), 23945),
+    Bone("finger-2", "proximal phalanx of the thumb", "PP1", _P, (240, 80, 80), 23918),
+    Bone("finger-3", "first metacarpal", "MC1", _M, (190, 30, 45), 23899),
+    Bone("finger-4", "distal phalanx of the index finger", "DP2", _P, (255, 214, 153), 23946),
+    Bone("finger-5", "middle phalanx of the index finger", "MP2", _P, (255, 183, 77), 23933),
+    Bone("finger-6", "proximal phalanx of the index finger", "PP2", _P, (245, 140, 20), 23919),
+    Bone("finger-7", "second metacarpal", "MC2", _M, (196, 98, 0), 23900),
+    Bone("finger-8", "distal phalanx of the middle finger", "DP3", _P, (214, 240, 150), 23947),
+    Bone("finger-9", "middle phalanx of the middle finger", "MP3", _P, (174, 213, 80), 23934),
+    Bone("finger-10", "proximal phalanx of the middle finger", "PP3", _P, (124, 179, 40), 23920),
+    Bone("finger-11", "third metacarpal", "MC3", _M, (70, 130, 30), 23901),
+    Bone("finger-12", "distal phalanx of the ring finger", "DP4", _P, (160, 225, 250), 23948),
+    Bone("finger-13", "middle phalanx of the ring finger", "MP4", _P, (80, 190, 240), 23935),
+    Bone("finger-14", "proximal phalanx of the ring finger", "PP4", _P, (30, 145, 225), 23921),
+    Bone("finger-15", "fourth metacarpal", "MC4", _M, (20, 95, 175), 23902),
+    Bone("finger-16", "distal phalanx of the little finger", "DP5", _P, (225, 190, 250), 23949),
+    Bone("finger-17", "middle phalanx of the little finger", "MP5", _P, (190, 130, 240), 23936),
+    Bone("finger-18", "proximal phalanx of the little finger", "PP5", _P, (150, 80, 215), 23922),
+    Bone("finger-19", "fifth metacarpal", "MC5", _M, (105, 45, 165), 23903),
+    Bone("Trapezium", "trapezium", "Tm", _C, (255, 235, 59), 23721),
+    Bone("Trapezoid", "trapezoid", "Td", _C, (0, 200, 170), 23724),
+    Bone("Capitate", "capitate", "C", _C, (255, 64, 180), 23727),
+    Bone("Hamate", "hamate", "H", _C, (0, 230, 90), 23730),
+    Bone("Scaphoid", "scaphoid", "S", _C, (0, 120, 255), 23709),
+    Bone("Lunate", "lunate", "L", _C, (255, 120, 0), 23712),
+    Bone("Triquetrum", "triquetrum", "Tq", _C, (170, 90, 255), 23715),
+    Bone("Pisiform", "pisiform", "P", _C, (255, 20, 60), 23718),
+    Bone("Radius", "radius", "R", _F, (0, 190, 210), 23463),
+    Bone("Ulna", "ulna", "U", _F, (200, 160, 120), 23466),
 )
 
 NUM_BONES = len(BONES)
@@ -131,6 +161,47 @@ SMALL_BONES: tuple[str, ...] = (
     "Triquetrum",
     "Pisiform",
 )
+
+
+# SNOMED CT as DICOM PS3.16 lists it: CID 7304 for radius and ulna, 1006 for scaphoid and metacarpal, 2 for
+# positions, 4031 for thumb, hand, wrist and forearm, 244 for sides. PS3.16 lists no phalanx, no single carpal bone but
+# the scaphoid and no finger by name: phalanx and carpus are the codes of TotalSegmentator's DICOM SEG, the fingers
+# those of SNOMED's international edition. The number in the Foundational Model of Anatomy, another coding scheme of
+# PS3.16 (table 8-1), tells bones of one type apart.
+SIDE_CONCEPTS = {Side.LEFT: Concept("7771000", "Left"), Side.RIGHT: Concept("24028007", "Right")}
+_PHALANX, _METACARPAL = Concept("28641004", "Phalanx structure"), Concept("36455000", "Metacarpal")
+_CARPUS = Concept("83936004", "Bone structure of carpus")
+_SINGLE_BONES = {
+    "Scaphoid": Concept("30518006", "Scaphoid"),
+    "Radius": Concept("62413002", "Radius"),
+    "Ulna": Concept("23416004", "Ulna"),
+}
+_POSITIONS = {
+    "D": Concept("46053002", "Distal"),
+    "M": Concept("11896004", "Intermediate"),
+    "P": Concept("40415009", "Proximal"),
+}
+_FINGERS = {
+    "1": Concept("76505004", "Thumb"),
+    "2": Concept("83738005", "Index finger"),
+    "3": Concept("65531009", "Middle finger"),
+    "4": Concept("82002001", "Ring finger"),
+    "5": Concept("12406000", "Little finger"),
+}
+_HAND, _WRIST = Concept("85562004", "Hand"), Concept("74670003", "Wrist joint")
+_FOREARM = Concept("14975008", "Forearm")
+
+
+def snomed_coding(bone: Bone) -> Coding:
+    """Return a bone in the words of SNOMED CT; `Bone.fma` tells those apart that share them."""
+    if bone.group is Group.PHALANGES:
+        position, finger = bone.abbreviation[0], bone.abbreviation[-1]
+        return Coding(_PHALANX, _POSITIONS[position], _FINGERS[finger])
+    if bone.group is Group.METACARPALS:
+        return Coding(_METACARPAL, None, _HAND)
+    if bone.group is Group.CARPALS:
+        return Coding(_SINGLE_BONES.get(bone.name, _CARPUS), None, _WRIST)
+    return Coding(_SINGLE_BONES[bone.name], None, _FOREARM)
 
 
 def bones_of(group: Group) -> tuple[Bone, ...]:

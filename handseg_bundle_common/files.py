@@ -64,7 +64,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def write_folder_atomically(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary folder beside `folder`; it takes that name, and the place of what is there, if the block succeeds.
+    """Yield a temporary folder beside `folder`; it takes the place of what is there only when the block succeeds.
 
     Raises:
         HandsegInputError: the folder or a file in it cannot be written.

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.files import make_folder, open_csv, read_json, write_atomically, write_csv
+from handseg_bundle_common.files import (
+    make_folder,
+    open_csv,
+    printable,
+    read_json,
+    write_atomically,
+    write_csv,
+    write_folder_atomically,
+)
 
 
 def test_make_folder_creates_parents_and_accepts_what_is_there(tmp_path: Path) -> None:
@@ -42,6 +50,29 @@ def test_file_appears_only_when_the_block_succeeds(tmp_path: Path) -> None:
         temporary.write_text("done")
         assert not target.exists()
     assert target.read_text() == "done"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_temporary_names_keep_suffixes_of_two_parts(tmp_path: Path) -> None:
+    with write_atomically(tmp_path / "mask.nii.gz") as temporary:
+        assert temporary.name.endswith(".nii.gz")
+        assert temporary.name.startswith(".")
+        temporary.touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["mask.nii.gz"]
+
+
+def test_a_folder_is_replaced_only_when_the_block_succeeds(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "masks"
+    for content in ("first", "second"):
+        with write_folder_atomically(target) as temporary:
+            (temporary / content).touch()
+        assert [path.name for path in target.iterdir()] == [content]
+    with pytest.raises(RuntimeError), write_folder_atomically(target) as temporary:
+        (temporary / "third").touch()
+        raise RuntimeError
+    with pytest.raises(HandsegInputError, match="cannot be written"), write_folder_atomically(target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert [path.name for path in target.iterdir()] == ["second"]
     assert list(target.parent.iterdir()) == [target]
 
 
@@ -122,3 +153,7 @@ def test_unusable_json(tmp_path: Path, content: bytes | None, problem: str) -> N
         path.write_bytes(content)
     with pytest.raises(HandsegInputError, match=rf"x\.json: {problem}.*; write it again\.$"):
         read_json(path, "write it again")
+
+
+def test_bytes_that_are_no_characters_are_written_as_escapes() -> None:
+    assert printable(b"caf\xe9.png".decode(errors="surrogateescape")) == "caf\\udce9.png"

@@ -85,7 +85,8 @@ def _section(comparison: Mapping[str, Any], found: Mapping[str, Analysis], targe
     record = Path("records", f"{comparison['name']}.md")
     parts = [
         f"## {comparison['title']}",
-        f"Expected: {comparison['hypothesis']}",
+        f"Hypothesis: {comparison['hypothesis']}",
+        f"Expected: {comparison['expected']}",
         f"Differences from `{comparison['baseline']}`:",
         table(("", *names), differences({name: found[name] for name in names}, baseline)),
         *(named_bones(name, found[name], baseline) for name in names),

@@ -11,6 +11,7 @@ in settings and results and leaves what was written. Writes comparisons.md, its 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from page import write_page
 from handseg_bundle_common.datasets import data_list
 from handseg_bundle_common.datasets.folds import write_folds
 from handseg_bundle_common.errors import HandsegInputError, explain_input_errors
-from handseg_bundle_common.files import read_json
+from handseg_bundle_common.files import read_json, write_atomically
 
 EXPERIMENT = "comparisons"
 _REPOSITORY = Path(__file__).parents[2]
@@ -62,7 +63,12 @@ def evaluate(plan: Plan, name: str, output: Path) -> None:
     settings |= {"output_dir": folder}
     files: tuple[str, ...] = ("evaluate",)
     if "members" in run:
-        settings |= {"members": [_member(plan, member, output) for member in run["members"]], "weights": None}
+        overlay = output / name / "members.json"
+        # MONAI's command line cannot say null, which makes all members count alike.
+        members = {"members": [_member(plan, member, output) for member in run["members"]], "weights": None}
+        with write_atomically(overlay) as temporary:
+            temporary.write_text(json.dumps(members, indent=4) + "\n", encoding="utf-8")
+        files = ("evaluate", str(overlay.with_suffix("")))
     else:
         files = ("train", *run.get("recipe", ()), "evaluate", "no_tracking")
         settings |= {"weights": f"{name}/models/{run.get('weights', 'model.pt')}", "run_name": f"{name}-test"}

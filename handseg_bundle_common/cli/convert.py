@@ -17,8 +17,8 @@ def convert(
 ) -> Job:
     """Convert masks between nifti, seg-nrrd, polygons, png, dicom-seg, rle, coco and coco-ram, and tell what is lost.
 
-    Formats are recognised by content and by the suffix of the target; --from FORMAT names that of the source. Repeat the
-    command after an interruption: files of a folder that are there already are passed over.
+    Formats are recognised by content and by the suffix of the target; --from FORMAT names that of the source. Repeat
+    the command after an interruption: files of a folder that are there already are passed over.
 
     Args:
         source: file or folder with masks.

@@ -5,7 +5,15 @@ from __future__ import annotations
 import json as json_format
 from pathlib import Path
 
-from handseg_bundle_common.cli.arguments import Job, check_switch, check_values, number_of, numbers_of, settings_of
+from handseg_bundle_common.cli.arguments import (
+    Job,
+    check_switch,
+    check_values,
+    number_of,
+    numbers_of,
+    settings_of,
+    yes_or_no,
+)
 
 
 def predict(
@@ -36,10 +44,10 @@ def predict(
         probabilities: keep the probabilities of every pixel too, for select-members.
         formats: what is written of the masks, separated by commas: overlay, rle (predictions.csv), dicom-seg, nifti,
             seg-nrrd, coco, coco-ram, polygons and png (in masks/).
-        trust: go on past configurations and code that verify refuses. This can run whatever they say.
+        trust: True goes on past configurations and code that verify refuses. This can run whatever they say.
     """
     check_values(bundle=bundle, output=output, device=device, weights=weights, formats=formats)
-    check_switch("trust", trust)
+    trusted = yes_or_no("trust", trust)
     check_switch("keep_folders", keep_folders)
     check_switch("probabilities", probabilities)
     probability = None if threshold is None else number_of("threshold", threshold, float)
@@ -50,7 +58,7 @@ def predict(
 
         done = inference.predict(
             images,
-            packaging.open_bundle(bundle, trust=trust),
+            packaging.open_bundle(bundle, trust=trusted),
             output,
             device=device,
             image_size=working_size,

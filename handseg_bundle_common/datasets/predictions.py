@@ -60,7 +60,7 @@ def checked_size(radiograph: Path, segmented: Size | None) -> Size:
 
 
 def find_radiographs(folder: str | PathLike[str]) -> list[tuple[Key, Path]]:
-    """Return the radiographs below a folder, or below its `DCM`, and their keys; drawn pictures and masks are passed over.
+    """Return the radiographs below a folder, or below its `DCM`, and their keys, without drawn pictures and masks.
 
     Raises:
         HandsegInputError: the folder is missing, or holds no picture but those that handseg drew.

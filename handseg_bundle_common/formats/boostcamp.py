@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL
+from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import read_json, write_atomically
 from handseg_bundle_common.masks import Packed, unpack_masks
@@ -22,7 +24,7 @@ Annotations = dict[str, list[Ring]]
 # Far outside any radiograph; polygon fill would walk through every row up to a stray vertex.
 MAX_COORDINATE = 1_000_000
 
-_EXPORT_AGAIN = 'export the polygons again, as {"annotations": [{"label": ..., "points": [[x, y], ...]}, ...]}'
+EXPORT_AGAIN = 'export the polygons again, as {"annotations": [{"label": ..., "points": [[x, y], ...]}, ...]}'
 
 
 def read_annotations(path: str | PathLike[str]) -> Annotations:
@@ -36,14 +38,26 @@ def read_annotations(path: str | PathLike[str]) -> Annotations:
     Raises:
         HandsegInputError: the file cannot be read, or holds an unknown label or an unusable ring.
     """
-    document = read_json(path, _EXPORT_AGAIN)
+    return parse_annotations(path, read_json(path, EXPORT_AGAIN))
+
+
+def parse_annotations(path: str | PathLike[str], document: Any) -> Annotations:
+    """Return the polygons of a JSON document; see `read_annotations`.
+
+    Args:
+        path: the document's file, for messages.
+        document: what the file holds.
+
+    Raises:
+        HandsegInputError: it holds no annotations, an unknown label or an unusable ring.
+    """
     entries = document.get("annotations") if isinstance(document, dict) else None
     if not isinstance(entries, list):
-        raise HandsegInputError(path, 'has no list "annotations"', _EXPORT_AGAIN)
+        raise HandsegInputError(path, 'has no list "annotations"', EXPORT_AGAIN)
     annotations: Annotations = {}
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, dict) or not {"label", "points"} <= entry.keys():
-            raise HandsegInputError(path, f'annotation {number} has no "label" or no "points"', _EXPORT_AGAIN)
+            raise HandsegInputError(path, f'annotation {number} has no "label" or no "points"', EXPORT_AGAIN)
         label, points = entry["label"], entry["points"]
         _check_label(path, label)
         rings = points if _depth(points) == 3 else [points]
@@ -51,8 +65,15 @@ def read_annotations(path: str | PathLike[str]) -> Annotations:
     return annotations
 
 
-def write_annotations(path: str | PathLike[str], annotations: Annotations) -> None:
+def write_annotations(
+    path: str | PathLike[str], annotations: Annotations, more: Mapping[str, Any] | None = None
+) -> None:
     """Write polygons in the layout of the data set; whole-pixel vertices are written as integers.
+
+    Args:
+        path: the file.
+        annotations: rings by bone name.
+        more: what the document holds beside its `annotations`.
 
     Raises:
         HandsegInputError: a label is unknown, a ring is unusable or the file cannot be written.
@@ -72,7 +93,7 @@ def write_annotations(path: str | PathLike[str], annotations: Annotations) -> No
                 }
             )
     with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps({"annotations": entries}), encoding="utf-8")
+        temporary.write_text(json.dumps({"annotations": entries, **(more or {})}), encoding="utf-8")
 
 
 def rasterise(annotations: Annotations, height: int, width: int) -> NDArray[np.bool_]:
@@ -109,11 +130,13 @@ def rasterise_packed(
 def masks_to_annotations(masks: NDArray[np.bool_] | Packed) -> Annotations:
     """Trace the outlines of masks (29, H, W) or packed masks (H, W); bones without a pixel are left out.
 
-    Rasterising the outlines gives the masks back exactly, except that holes are filled: united rings have none.
+    Rasterising the outlines gives the masks back exactly. United rings have no holes, so a part with holes is cut along
+    the top row of each, which leaves several parts without.
     """
-    if masks.ndim == 2:
-        masks = unpack_masks(masks.astype(np.uint32, copy=False))
-    traced = {name: _outlines(mask) for name, mask in zip(BONE_NAMES, masks, strict=True)}
+    # One bone at a time: all of them would take 29 bytes a pixel.
+    bits = (np.uint32(1 << channel) for channel in range(NUM_BONES))
+    bones = masks if masks.ndim == 3 else ((masks & bit) != 0 for bit in bits)
+    traced = {name: _outlines(mask) for name, mask in zip(BONE_NAMES, bones, strict=True)}
     return {name: rings for name, rings in traced.items() if rings}
 
 
@@ -179,7 +202,33 @@ def _fill_ring(packed: Packed, ring: Ring, bit: np.uint32, size: tuple[int, int]
 
 
 def _outlines(mask: NDArray[np.bool_]) -> list[Ring]:
-    """Return the outer outlines of a mask; one of one or two pixels repeats its last vertex to make a ring."""
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    rings = [contour[:, 0].astype(np.float64) for contour in contours]
+    """Return the outlines of a mask; one of one or two pixels repeats its last vertex to make a ring."""
+    contours, hierarchy = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    rings: list[Ring] = []
+    # Each contour has: the next and previous one on its level, its first hole, and the part whose hole it is, or -1.
+    for contour, (_, _, hole, part) in zip(contours, [] if hierarchy is None else hierarchy[0].tolist(), strict=True):
+        if part < 0:
+            rings += [contour[:, 0].astype(np.float64)] if hole < 0 else _cut_outlines(mask, contour)
     return [np.pad(ring, ((0, max(0, 3 - len(ring))), (0, 0)), mode="edge") for ring in rings]
+
+
+def _cut_outlines(mask: NDArray[np.bool_], contour: NDArray[Any]) -> list[Ring]:
+    """Return the outlines of one connected part with holes, cut into bands of rows.
+
+    A hole reaches the edge of every band, because each one ends in the top row of a hole: none is enclosed any more.
+    """
+    left, top, width, height = cv2.boundingRect(contour)
+    window = mask[top : top + height, left : left + width].astype(np.uint8)
+    # Other parts lie within the window too, and even within the holes.
+    _, labels = cv2.connectedComponents(window, connectivity=8)
+    x, y = contour[0, 0] - (left, top)
+    own = (labels == labels[y, x]).astype(np.uint8)
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(1 - np.pad(own, 1), connectivity=4)
+    # The first is the part itself, and what begins left of it is the outside.
+    holes = boxes[1:][boxes[1:, cv2.CC_STAT_LEFT] > 0]
+    bounds = [0, *np.unique(holes[:, cv2.CC_STAT_TOP]).tolist(), height]
+    rings: list[Ring] = []
+    for first, end in pairwise(bounds):
+        parts, _ = cv2.findContours(own[first:end], cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        rings += [np.add(part[:, 0], [left, top + first], dtype=np.float64) for part in parts]
+    return rings

@@ -27,12 +27,12 @@ from handseg_bundle_common.formats.stored import StoredRadiograph, check_size, w
 
 _SAVE_AGAIN = "save it again as NIfTI of one slice with 8 or 16 unsigned bits"
 
-_Stream = gzip.GzipFile | BufferedReader
+Stream = gzip.GzipFile | BufferedReader
 
 _VERSIONS = (nib.Nifti1Header, nib.Nifti2Header)
 
 # Extensions of a radiograph's header are short; skipping a compressed one of any length could take for ever.
-_MAX_OFFSET = 2**20
+MAX_OFFSET = 2**20
 
 _AS_STORED = np.array([[0, 1], [1, 1]], float)
 
@@ -46,7 +46,7 @@ def read_nifti(path: str | PathLike[str]) -> StoredRadiograph:
     with _open(path) as (stream, header), np.errstate(all="ignore"):
         voxels = np.asarray(header.data_from_fileobj(stream))
         stream.read(1)  # a compressed file is compared with its checksum at its end
-        upright = nib.orientations.apply_orientation(voxels.reshape(voxels.shape[:2]), _display_orientation(header))
+        upright = nib.orientations.apply_orientation(voxels.reshape(voxels.shape[:2]), display_orientation(header))
         return _stored(path, np.ascontiguousarray(upright.T), header)
 
 
@@ -58,19 +58,19 @@ def read_nifti_size(path: str | PathLike[str]) -> tuple[int, int]:
     """
     with _open(path) as (_, header):
         first, second = header.get_data_shape()[:2]
-        is_transposed = _display_orientation(header)[0, 0] == 1
+        is_transposed = display_orientation(header)[0, 0] == 1
         return (first, second) if is_transposed else (second, first)
 
 
 @contextmanager
-def _open(path: str | PathLike[str]) -> Iterator[tuple[_Stream, Any]]:
+def _open(path: str | PathLike[str]) -> Iterator[tuple[Stream, Any]]:
     """Open a NIfTI file, check its header, and turn whatever a broken one raises into a HandsegInputError."""
     try:
         with Path(path).open("rb") as file:
             is_compressed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
             with gzip.open(file) if is_compressed else nullcontext(file) as stream:
-                header = _read_header(stream)
+                header = read_header(stream)
                 length = _check_header(path, header)
                 if not is_compressed and Path(path).stat().st_size < length:
                     raise ValueError(f"{length} bytes are expected")
@@ -81,7 +81,7 @@ def _open(path: str | PathLike[str]) -> Iterator[tuple[_Stream, Any]]:
         raise HandsegInputError(path, f"cannot be read as NIfTI ({error})", _SAVE_AGAIN) from error
 
 
-def _read_header(stream: _Stream) -> Any:
+def read_header(stream: Stream) -> Any:
     """Return the header without its extensions; the first number of a NIfTI file is the header's length."""
     block = stream.read(max(version.sizeof_hdr for version in _VERSIONS))
     for version in _VERSIONS:
@@ -103,12 +103,12 @@ def _check_header(path: str | PathLike[str], header: Any) -> int:
         raise HandsegInputError(path, f"holds {slices} slices", "save each one in a file of its own")
     if dtype.kind not in "uif" and not _is_colour(dtype):
         raise HandsegInputError(path, f"has pixels of type {header['datatype']}", _SAVE_AGAIN)
-    if not header.sizeof_hdr <= offset <= _MAX_OFFSET:
+    if not header.sizeof_hdr <= offset <= MAX_OFFSET:
         raise ValueError(f"data cannot begin at byte {offset}")
     return int(offset + rows * columns * dtype.itemsize)
 
 
-def _display_orientation(header: Any) -> NDArray[np.float64]:
+def display_orientation(header: Any) -> NDArray[np.float64]:
     """Return how the array becomes (column, row) as displayed: new axis and direction of either axis, as nibabel does.
 
     Files without orientation are (column, row) already.

@@ -1,4 +1,4 @@
-"""Radiographs from files, PNG, JPEG, TIFF or NIfTI, grey or colour, read as one canonical array."""
+"""Radiographs from files, PNG, JPEG, TIFF, NIfTI or DICOM, grey or colour, read as one canonical array."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from PIL import Image
 from handseg_bundle_common.anatomy import Side
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
+from handseg_bundle_common.formats.dicom import is_dicom, read_dicom, read_dicom_size
 from handseg_bundle_common.formats.inversion import is_inverted
 from handseg_bundle_common.formats.nifti_picture import read_nifti, read_nifti_size
 from handseg_bundle_common.formats.picture import read_picture, read_picture_size
@@ -25,6 +26,7 @@ __all__ = [
     "SUFFIXES",
     "StoredRadiograph",
     "has_radiograph_suffix",
+    "is_radiograph_file",
     "radiograph_stem",
     "read_radiograph",
     "read_size",
@@ -35,8 +37,12 @@ __all__ = [
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 _NIFTI = (".nii", ".nii.gz")
-SUFFIXES = (*_PICTURES, *_NIFTI)
+_DICOM = ".dcm"
+SUFFIXES = (*_PICTURES, *_NIFTI, _DICOM)
+# The table of contents of a disc, a DICOM file without pixels.
+_DICOMDIR = "DICOMDIR"
 
+_UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _SIDE = re.compile(r"_(l|r|left|right)(?=[_\-. ]|$)", re.IGNORECASE)
 
 _logger = logging.getLogger(__name__)
@@ -53,18 +59,21 @@ def read_stored(path: str | PathLike[str], inverted: bool | None = None) -> Stor
     Black is level 0 and white the largest level of the bit depth, which for 16 bits is judged by the levels
     (`stored.white_level`); colour becomes luminance, transparency is dropped, and a TIFF in which white is 0 is
     turned. NIfTI files are turned by their affine (`nifti_picture`); their numbers other than unsigned ones of 8 or 16
-    bits reach from `cal_min` to `cal_max`, or from the smallest to the largest where the header leaves these out.
+    bits reach from `cal_min` to `cal_max`, or from the smallest to the largest where the header leaves these out. DICOM
+    files are shown as a workstation shows them (`dicom.read_dicom`).
 
     Args:
-        path: the file; its suffix is one of `SUFFIXES`, its content decides between PNG, JPEG and TIFF.
+        path: the file; its suffix is one of `SUFFIXES`, its content decides between PNG, JPEG and TIFF. DICOM files
+            may have any other suffix or none.
         inverted: whether bone is dark in the file; None looks at the picture (`inversion.is_inverted`).
 
     Raises:
         HandsegInputError: the file is missing, empty, broken, of another format or of more than `MAX_PIXELS`,
             holds several pictures, or has pixels without a known white level.
     """
-    is_nifti = _check_file(path) in _NIFTI
-    radiograph = read_nifti(path) if is_nifti else read_picture(path)
+    suffix = _check_file(path)
+    read = read_nifti if suffix in _NIFTI else read_dicom if suffix == _DICOM else read_picture
+    radiograph = read(path)
     if inverted is None:
         inverted = is_inverted(radiograph)
         if inverted:
@@ -78,7 +87,10 @@ def read_size(path: str | PathLike[str]) -> tuple[int, int]:
     Raises:
         HandsegInputError: as `read_stored`, as far as the header tells.
     """
-    return read_nifti_size(path) if _check_file(path) in _NIFTI else read_picture_size(path)
+    suffix = _check_file(path)
+    if suffix == _DICOM:
+        return read_dicom_size(path)
+    return read_nifti_size(path) if suffix in _NIFTI else read_picture_size(path)
 
 
 def has_radiograph_suffix(path: str | PathLike[str]) -> bool:
@@ -86,10 +98,20 @@ def has_radiograph_suffix(path: str | PathLike[str]) -> bool:
     return _suffix(path) is not None
 
 
+def is_radiograph_file(path: str | PathLike[str]) -> bool:
+    """Tell whether a file's name ends in one of `SUFFIXES`, or it is DICOM under another name than `DICOMDIR`.
+
+    Archives name DICOM files by numbers and UIDs, without a suffix.
+    """
+    return has_radiograph_suffix(path) or (Path(path).name.upper() != _DICOMDIR and is_dicom(path))
+
+
 def radiograph_stem(path: str | PathLike[str]) -> str:
-    """Return a file's name without its suffix, where `.nii.gz` is one suffix."""
+    """Return a file's name without its suffix, where `.nii.gz` is one suffix and the last number of a UID is none."""
     name, suffix = Path(path).name, _suffix(path)
-    return Path(path).stem if suffix is None else name[: -len(suffix)]
+    if suffix is None:
+        return name if _UID.fullmatch(name) else Path(path).stem
+    return name[: -len(suffix)]
 
 
 def side_of_name(name: str | PathLike[str]) -> Side | None:
@@ -139,11 +161,11 @@ def _suffix(path: str | PathLike[str]) -> str | None:
 
 
 def _check_file(path: str | PathLike[str]) -> str:
-    """Return the suffix of a file that is there and not empty."""
+    """Return the suffix of a file that is there and not empty, that of DICOM for DICOM under another."""
     file = Path(path)
     if not file.is_file():
         raise HandsegInputError(path, "is not there or not a file", "check the path")
-    suffix = _suffix(path)
+    suffix = _suffix(path) or (_DICOM if is_dicom(path) else None)
     if suffix is None:
         raise HandsegInputError(path, "has an unsupported suffix", f"use one of {', '.join(SUFFIXES)}")
     if file.stat().st_size == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,10 @@ from pathlib import Path
 
 from handseg_bundle_common.datasets import find_images
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.formats.mask_files import is_mask_file
 from handseg_bundle_common.formats.radiograph import read_size
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ def find_sources(
     """Return the radiographs among files and folders, each once, after checking the headers of all of them.
 
     Args:
-        images: files, and folders that are searched recursively.
+        images: files, and folders that are searched recursively; masks in them, NIfTI or DICOM, are passed over.
         keep_folders: name radiographs by their path below the deepest folder that holds everything given.
         exclude: folders that are not searched, such as those of earlier results.
 
@@ -63,8 +67,12 @@ def _below(path: Path, exclude: Sequence[Path]) -> Iterator[Path]:
         return
     excluded = {folder.resolve() for folder in exclude}
     for file in find_images(path):
-        if excluded.isdisjoint(file.resolve().parents):
-            yield file.relative_to(path)
+        if not excluded.isdisjoint(file.resolve().parents):
+            continue
+        if is_mask_file(file):
+            _logger.warning("%s: holds masks, not a radiograph, and is passed over.", file)
+            continue
+        yield file.relative_to(path)
 
 
 def _check_name(source: Source, first: Source) -> None:

@@ -25,6 +25,7 @@ from handseg_bundle_common.weights import (
     METADATA,
     declared_digest,
     find_bundle,
+    load_state_dict_file,
     save_weights,
     stored_settings,
 )
@@ -76,7 +77,6 @@ def install_weights(weights: str | PathLike[str], bundle: str) -> Installed:
         raise HandsegInputError(root.name, "is an ensemble, whose weights are its members'", "name a member's bundle")
     _require_defaults(root, weights)
     predictor = load_predictor(str(root), device="cpu", weights=weights)
-    _require_finite(predictor, weights, "are not finite", "train again with a smaller learning rate")
     dice_before = sample_dice(predictor)
     with tempfile.TemporaryDirectory(dir=make_folder(root / "models"), prefix=".installing-") as folder:
         halved = Path(folder, "model.pt")
@@ -120,17 +120,19 @@ def _require_defaults(root: Path, weights: str | PathLike[str]) -> None:
             raise HandsegInputError(weights, problem, "write these values into train.json and inference.json first")
 
 
-def _require_finite(predictor: Predictor, weights: str | PathLike[str], problem: str, remedy: str) -> None:
-    state = predictor.network.state_dict()
+def _require_half_precision(halved: Path, weights: str | PathLike[str]) -> None:
+    """Refuse weights that have become infinite."""
+    state = load_state_dict_file(halved)
     broken = next((name for name, tensor in state.items() if not tensor.isfinite().all()), None)
     if broken is not None:
-        raise HandsegInputError(weights, f"holds numbers that {problem} (in {broken})", remedy)
+        problem = f"holds numbers that float16 cannot hold (above 65504) (in {broken})"
+        raise HandsegInputError(weights, problem, "train again with more weight decay")
 
 
 def _require_same_dice(root: Path, halved: Path, dice_before: float, weights: str | PathLike[str]) -> None:
     """Refuse weights that segment otherwise in half precision."""
+    _require_half_precision(halved, weights)
     predictor = load_predictor(str(root), device="cpu", weights=halved)
-    _require_finite(predictor, weights, "float16 cannot hold (above 65504)", "train again with more weight decay")
     found = sample_dice(predictor)
     if not abs(found - dice_before) <= HALF_PRECISION_TOLERANCE:
         problem = f"gives a mean Dice of {found:.4f} in half precision instead of {dice_before:.4f}"

@@ -92,7 +92,7 @@ def load_weights(
 
     Raises:
         HandsegInputError: the file is missing, damaged, unsafe or not the one expected; or its bones, number of
-            classes or tensors are not the network's.
+            classes or tensors are not the network's; or a number in it is not finite.
     """
     content = read_content(path, sha256)
     check_bones(content, path)
@@ -109,9 +109,17 @@ def load_weights(
             problem = f"fills {fit.share:.0%} of the network instead of {min_share:.0%} or more: it {problem}"
             raise _misfit(path, problem, report)
         logger.warning("%s fills %.1f %% of the network, the rest starts anew: it %s", path, 100 * fit.share, problem)
+    _require_finite(state, path)
     unfit = {*fit.unexpected, *fit.other_shape}
     target.load_state_dict({name: tensor for name, tensor in state.items() if name not in unfit}, strict=strict)
     return network
+
+
+def _require_finite(state: Mapping[str, Tensor], path: PathLike) -> None:
+    broken = next((name for name, tensor in state.items() if not tensor.isfinite().all()), None)
+    if broken is not None:
+        problem = f"holds numbers that are not finite (in {broken})"
+        raise HandsegInputError(path, problem, "train again with a smaller learning rate")
 
 
 def _warn_of_settings(stored: object, current: Mapping[str, Any], path: PathLike) -> None:

@@ -59,12 +59,32 @@ def stored_settings(path: PathLike) -> dict[str, Any]:
     """Return the settings that a file of weights was saved with; none for a plain state dictionary.
 
     Raises:
-        HandsegInputError: the file is missing, damaged, unsafe or of other bones.
+        HandsegInputError: the file is missing, damaged, unsafe or of other bones, or a setting is code.
     """
     content = read_content(path, None, device="meta")
     check_bones(content, path)
     settings = content.get("settings") if isinstance(content, dict) else None
-    return dict(settings) if isinstance(settings, dict) else {}
+    if not isinstance(settings, dict):
+        return {}
+    code = next((name for name, value in settings.items() if _is_path(name) or _is_code(value)), None)
+    if code is not None:
+        problem = f"has the setting {str(code)[:40]!r}, which a configuration would run as code"
+        raise HandsegInputError(path, problem, "fetch the file from where you trust, or train again")
+    return dict(settings)
+
+
+def _is_path(name: object) -> bool:
+    """Return whether a setting's name is no id at the top of a configuration, but leads to what is called there."""
+    return isinstance(name, str) and not name.isidentifier()
+
+
+def _is_code(value: object) -> bool:
+    """Return whether MONAI would evaluate a value that `adopt_settings` puts into a configuration."""
+    if isinstance(value, str):
+        return value.startswith(("$", "@", "%"))
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_code, value))
+    return isinstance(value, dict)
 
 
 def save_checkpoint(path: PathLike, state: Mapping[str, Any]) -> None:
@@ -134,8 +154,9 @@ def read_content(path: PathLike, sha256: str | None, device: str = "cpu") -> Any
         ) from error
     with file:
         expected = sha256 or declared
-        if expected is not None and hashlib.file_digest(file, "sha256").hexdigest() != expected.lower():
-            raise _wrong_digest(path, declared=declared is not None)
+        found = None if expected is None else hashlib.file_digest(file, "sha256").hexdigest()
+        if expected is not None and found != expected.lower():
+            raise _wrong_digest(path, f"expected {expected}, found {found}", declared=declared is not None)
         file.seek(0)
         try:
             return torch.load(file, weights_only=True, map_location=device)
@@ -147,12 +168,12 @@ def read_content(path: PathLike, sha256: str | None, device: str = "cpu") -> Any
             raise HandsegInputError(path, problem, "save its state dictionary alone") from error
 
 
-def _wrong_digest(path: PathLike, *, declared: bool) -> HandsegInputError:
+def _wrong_digest(path: PathLike, digests: str, *, declared: bool) -> HandsegInputError:
     if declared:
-        problem = "is not the file whose SHA-256 digest stands in the bundle's metadata.json"
+        problem = f"is not the file whose SHA-256 digest stands in the bundle's metadata.json ({digests})"
         remedy = "fetch it again; handseg install-weights FILE --bundle BUNDLE makes other weights the bundle's own"
         return HandsegInputError(path, problem, remedy)
-    return HandsegInputError(path, "does not have the expected SHA-256 digest", "fetch the file again")
+    return HandsegInputError(path, f"does not have the expected SHA-256 digest ({digests})", "fetch the file again")
 
 
 def _refused(error: Exception) -> str | None:

@@ -13,6 +13,7 @@ from monai.bundle import verify_metadata, verify_net_in_out
 
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.inference import load_predictor
+from handseg_bundle_common.packaging.verify.declared import SCHEMA
 from handseg_bundle_common.weights import find_bundle
 
 ONE_EPOCH = {"batch_size": 3, "max_epochs": 1}
@@ -116,10 +117,10 @@ def test_prediction_takes_size_and_network_over_from_the_weights(bundle, trained
 class TestMetadata:
     """`metadata.json` against MONAI's schema, the network and the versions that are tested."""
 
-    def test_it_follows_the_schema(self, bundle, repository):
+    def test_it_follows_the_schema(self, bundle):
         verify_metadata(
             meta_file=str(bundle / "configs" / "metadata.json"),
-            filepath=str(repository / "tests" / "schemas" / "meta_schema_20240725.json"),
+            filepath=str(SCHEMA),
         )
 
     @pytest.mark.parametrize("n", [1, 3])

@@ -19,6 +19,7 @@ from handseg_bundle_common.formats.rle import decode_rle, encode_masks, read_sub
 from handseg_bundle_common.inference import load_predictor
 from handseg_bundle_common.masks import unpack_masks
 from handseg_bundle_common.networks import EffiSegNet, SegFormer
+from handseg_bundle_common.packaging.verify.declared import SCHEMA
 from handseg_bundle_common.weights import save_weights, stored_settings
 
 SMALL = {"image_size": 64, "num_workers": 0, "device": "cpu"}
@@ -223,10 +224,10 @@ def test_members_without_weights_can_be_left_out(ensemble, members, tmp_path, ca
 class TestMetadata:
     """`metadata.json` against MONAI's schema and the network."""
 
-    def test_it_follows_the_schema(self, ensemble, repository):
+    def test_it_follows_the_schema(self, ensemble):
         verify_metadata(
             meta_file=str(ensemble / "configs" / "metadata.json"),
-            filepath=str(repository / "tests" / "schemas" / "meta_schema_20240725.json"),
+            filepath=str(SCHEMA),
         )
 
     def test_the_network_takes_and_returns_what_it_says(self, ensemble, members):

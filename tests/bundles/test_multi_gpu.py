@@ -12,6 +12,8 @@ import pytest
 import torch
 from monai.bundle import ConfigWorkflow
 
+from handseg_bundle_common.metrics import read_scores
+
 # Six windows an epoch: one step of two processes with three windows each, or of two accumulated batches of three.
 SETTINGS = {"image_size": 64, "batch_size": 3, "num_workers": 0, "max_epochs": 1}
 
@@ -105,7 +107,10 @@ def test_one_process_writes_everything_once(together):
     assert {"config.json", "metrics.csv", "overlays"} <= {file.path for file in client.list_artifacts(run.info.run_id)}
     assert sorted(path.name for path in (together / "models").iterdir()) == ["checkpoint.pt", "model.pt"]
     written = sorted(path.name for path in (together / "output").iterdir())
-    assert written == ["config.json", "metrics.csv", "mlflow_run.json", "overlays"]
+    assert written == [
+        *("config.json", "environment.json", "figures", "metrics.csv", "mlflow_run.json", "overlays", "scores.csv")
+    ]
+    assert len(read_scores(together / "output" / "scores.csv").image_names) == 2
     assert len(list((together / "output" / "overlays").rglob("*.png"))) == 2
 
 

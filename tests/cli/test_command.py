@@ -27,6 +27,7 @@ CONFIG = {
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a small bundle, good and bad pictures; folders and files with awkward names."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HANDSEG_BUNDLES", str(tmp_path))  # one's own bundles, whose code is not looked at
     configs = tmp_path / "tiny" / "configs"
     configs.mkdir(parents=True)
     (configs / "metadata.json").write_text("{}")
@@ -68,7 +69,7 @@ def test_names_that_look_like_python_stay_text(line: str, folder: str, expected:
     assert predicted(folder) == expected
 
 
-def test_flags_reach_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flags_reach_the_function(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     received = {}
 
     def recorder(*arguments: object, **options: object) -> list[Path]:
@@ -77,15 +78,16 @@ def test_flags_reach_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(inference, "predict", recorder)
     flags = "--device cuda:1 --threshold .25 --image-size 320 --weights 1.5 --keep_folders --probabilities"
-    assert run(f"predict x y --bundle b --output o {flags}") == 0
+    assert run(f"predict x y --bundle tiny --output o {flags}") == 0
     assert received == {
-        "arguments": (("x", "y"), "b", "o"),
+        "arguments": (("x", "y"), str(workplace / "tiny"), "o"),
         "device": "cuda:1",
         "image_size": 320,
         "threshold": 0.25,
         "weights": "1.5",
         "keep_folders": True,
         "probabilities": True,
+        "formats": ["overlay", "rle"],
     }
 
 

@@ -129,7 +129,7 @@ def test_sample_lies_in_the_repository_or_else_in_the_installation(
 ) -> None:
     monkeypatch.setattr(resources, "REPOSITORY", tmp_path / "repository")
     monkeypatch.setattr(resources, "INSTALLED", tmp_path / "share")
-    with pytest.raises(HandsegInputError, match=r"data/sample: is neither in .*repository nor in .*share; name the folder"):
+    with pytest.raises(HandsegInputError, match=r"data/sample: is neither in .*repository nor in .*share; name"):
         sample_dir()
     annotated(tmp_path / "share" / "data" / "sample", {"p1": 1})
     touch(tmp_path / "share", "data/folds/sample.json")

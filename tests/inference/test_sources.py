@@ -10,6 +10,9 @@ import pytest
 
 from handseg_bundle_common.drawing import overlay_name
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.formats.mask_image import MaskImage
+from handseg_bundle_common.formats.nifti import write_nifti
+from handseg_bundle_common.formats.png_stack import write_png_stack
 from handseg_bundle_common.formats.radiograph import write_radiograph
 from handseg_bundle_common.inference import find_sources
 
@@ -37,6 +40,17 @@ def test_files_and_folders_mix(make: Make) -> None:
     make("z.png", "set/b.jpg", "set/deep/a.tif", "set/.hidden.png")
     Path("set/notes.txt").touch()
     assert names("z.png", "set") == ["z.png", "b.jpg", "a.tif"]
+
+
+def test_masks_in_a_folder_are_passed_over(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    make("set/a.png")
+    masks = MaskImage("a.png", np.zeros((2, 3), np.uint32))
+    write_nifti("set/a.nii.gz", masks)
+    write_png_stack("set/stack", masks)
+    assert names("set") == ["a.png"]
+    assert "set/a.nii.gz: holds masks, not a radiograph" in caplog.text.replace(str(Path.cwd()) + "/", "")
+    with pytest.raises(HandsegInputError, match="holds 29 slices"):
+        names("set/a.nii.gz")
 
 
 def test_an_image_given_twice_is_taken_once(make: Make) -> None:

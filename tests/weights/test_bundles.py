@@ -2,14 +2,15 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from monai.bundle import ConfigParser
 
-from handseg_bundle_common import resources
+from handseg_bundle_common import __version__, resources
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.weights import bundle_shelves, find_bundle, known_bundles
+from handseg_bundle_common.weights import PACKAGE, bundle_shelves, find_bundle, known_bundles
 
 
 def make_bundle(folder: Path, metadata: str = "{}") -> str:
@@ -81,3 +82,40 @@ class TestFindBundle:
         target = {"_target_": "handseg_bundle_common.weights.find_bundle", "name": "effisegnet"}
         parser = ConfigParser({"bundle_root": target, "ckpt_dir": "$@bundle_root + '/models'"})
         assert parser.get_parsed_content("ckpt_dir") == bundle + "/models"
+
+
+class TestExportedBundles:
+    """Bundles that carry their own copy of the package, of which one process can use one version."""
+
+    @staticmethod
+    def make_exported(folder: Path, name: str, version: str = __version__) -> str:
+        (folder / PACKAGE).mkdir(parents=True)
+        (folder / PACKAGE / "__init__.py").write_text(f'"""Ours."""\n\n__version__ = "{version}"\n')
+        return make_bundle(folder, json.dumps({"name": name}))
+
+    def test_one_of_the_same_version_is_found(self, tmp_path):
+        bundle = self.make_exported(tmp_path / "here", "mine")
+        assert find_bundle(bundle) == bundle
+
+    @pytest.mark.parametrize("version", ["9.9.9", "0.0.1"])
+    def test_one_of_another_version_is_refused(self, tmp_path, monkeypatch, version):
+        bundle = self.make_exported(tmp_path / "shelf" / "mine", "mine", version)
+        monkeypatch.setenv("HANDSEG_BUNDLES", str(tmp_path / "shelf"))
+        for name in (bundle, "mine"):
+            with pytest.raises(HandsegInputError, match=f"was exported with version {version} of {PACKAGE}"):
+                find_bundle(name)
+
+    def test_one_of_an_unknown_version_is_refused(self, tmp_path):
+        bundle = self.make_exported(tmp_path / "here", "mine")
+        (Path(bundle) / PACKAGE / "__init__.py").write_text("")
+        with pytest.raises(HandsegInputError, match="version unknown"):
+            find_bundle(bundle)
+
+    def test_a_configuration_finds_the_bundle_that_monai_runs(self, tmp_path, monkeypatch):
+        """Of two bundles of one name, that which MONAI has put on the search path last."""
+        first, second = (self.make_exported(tmp_path / place, "mine") for place in ("first", "second"))
+        for bundle in (first, second):
+            monkeypatch.setattr(sys, "path", [sys.path[0], bundle, *sys.path[1:]])
+        assert find_bundle("mine", exported_with=__version__) == second
+        with pytest.raises(HandsegInputError, match=r"mine: was exported with version 9\.9\.9"):
+            find_bundle("mine", exported_with="9.9.9")

@@ -250,3 +250,42 @@ class TestRefusals:
             load_weights(small_network(), path)
         except HandsegInputError as error:
             assert error.source == str(path)
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(data=st.data())
+    def test_weights_cut_off_anywhere_are_refused(self, tmp_path, data):
+        path = tmp_path / "cut.pt"
+        save_weights(small_network(), path)
+        content = path.read_bytes()
+        path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+        for load in (lambda: load_weights(small_network(), path), lambda: stored_settings(path)):
+            with pytest.raises(HandsegInputError, match="is no checkpoint") as caught:
+                load()
+            assert caught.value.source == str(path)
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+    def test_numbers_that_are_not_finite_are_refused(self, tmp_path, value):
+        network, other = small_network(), small_network()
+        network[1].running_var[2] = value
+        save_weights(network, tmp_path / "bad.pt")
+        before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+        with pytest.raises(HandsegInputError, match=r"not finite \(in 1\.running_var\)"):
+            load_weights(other, tmp_path / "bad.pt")
+        torch.testing.assert_close(dict(other.state_dict()), before, rtol=0, atol=0)
+
+    def test_another_file_is_told_with_both_digests(self, saved):
+        digest = hashlib.sha256(saved.read_bytes()).hexdigest()
+        with pytest.raises(HandsegInputError, match=f"expected {'0' * 64}, found {digest}") as caught:
+            load_weights(small_network(), saved, sha256="0" * 64)
+        assert caught.value.source == str(saved)
+
+    @pytest.mark.parametrize("value", ["$print()", "@device", "%other.json", ["$print()"], {"_target_": "print"}])
+    def test_settings_that_a_configuration_would_run_are_refused(self, saved, value):
+        save_weights(small_network(), saved, settings={"image_size": value})
+        with pytest.raises(HandsegInputError, match="'image_size', which a configuration would run as code"):
+            stored_settings(saved)
+
+    def test_settings_that_lead_into_a_configuration_are_refused(self, saved):
+        save_weights(small_network(), saved, settings={"network_def#_target_": "print"})
+        with pytest.raises(HandsegInputError, match="'network_def#_target_', which"):
+            stored_settings(saved)

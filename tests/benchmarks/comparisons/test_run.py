@@ -86,7 +86,12 @@ def test_averaged_weights_and_members_are_what_is_tested(
 
     averaged, _, ensemble, analysed = commands
     assert option(averaged, "--weights") == "effisegnet-swa/models/swa.pt"
-    assert [option(ensemble, "--members").count(name) for name in ("effisegnet-tuned", "swin-unetr-tuned")] == [1, 1]
+    overlay = json.loads((tmp_path / "ensemble-of-three" / "members.json").read_text())
+    assert option(ensemble, "--config_file").endswith("members.json']")
+    assert overlay["weights"] is None
+    assert [Path(member["weights"]).parts[-3] for member in overlay["members"]] == plan["runs"]["ensemble-of-three"][
+        "members"
+    ]
     assert option(analysed, "--predictions") == "ensemble-of-three/evaluation/predictions.csv"
 
 

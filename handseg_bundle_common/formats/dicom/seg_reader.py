@@ -1,0 +1,130 @@
+"""Masks of the bones from DICOM segmentations, of handseg and of other programs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.formats.dicom.files import (
+    SEG_CLASSES,
+    read_header,
+    read_whole,
+    reading,
+    sop_class,
+    transfer_syntax,
+)
+from handseg_bundle_common.formats.dicom.header import whole_number
+from handseg_bundle_common.formats.dicom.seg_codes import channel_of
+from handseg_bundle_common.formats.stored import check_size
+from handseg_bundle_common.masks import Packed, unpack_masks
+
+if TYPE_CHECKING:
+    from pydicom import Dataset, FileDataset
+
+_WRITE_AGAIN = "write it again as BINARY segmentation of one radiograph"
+# More frames than that are no single picture of a hand.
+_MAX_FRAMES = 1024
+# Signs of a label that a message shows, as many as the standard allows.
+_LABEL = 64
+
+_logger = logging.getLogger(__name__)
+
+
+def read_dicom_seg(path: str | PathLike[str]) -> NDArray[np.bool_]:
+    """Read the masks (29, H, W) of a DICOM segmentation; see `read_dicom_seg_packed`."""
+    return unpack_masks(read_dicom_seg_packed(path))
+
+
+def read_dicom_seg_packed(path: str | PathLike[str]) -> Packed:
+    """Read the packed masks (H, W) of a DICOM segmentation of one radiograph.
+
+    Segments are bones by their codes or labels (`seg_codes.channel_of`); others are left out with a warning, and bones
+    without a segment are empty. Of fractional segmentations, what reaches half of the largest value belongs to the
+    bone.
+
+    Raises:
+        HandsegInputError: the file is broken, compressed, no segmentation, one of several pictures, or names no bone;
+            or the extra `dicom` is missing.
+    """
+    header = read_header(path)
+    with reading(path):
+        if sop_class(header) not in SEG_CLASSES:
+            raise HandsegInputError(path, "is no DICOM segmentation", "name a file of the modality SEG")
+        rows, columns = whole_number(header, "Rows", 0), whole_number(header, "Columns", 0)
+        check_size(path, rows, columns)
+        channels = _channels(path, header)
+        frames, allocated = whole_number(header, "NumberOfFrames", 1), whole_number(header, "BitsAllocated")
+        if frames > _MAX_FRAMES or allocated not in (1, 8, 16):
+            raise HandsegInputError(path, f"holds {frames} frames of {allocated} bits", _WRITE_AGAIN)
+        dataset = read_whole(path, frames * rows * columns * allocated // 8)
+        if transfer_syntax(dataset).is_encapsulated:
+            raise HandsegInputError(path, "is compressed", "write it uncompressed, for example with gdcmconv --raw")
+        return _united(path, dataset, channels, (rows, columns))
+
+
+def _channels(path: str | PathLike[str], header: FileDataset) -> dict[int, int]:
+    """Return the bone of each segment number."""
+    channels, others = {}, []
+    for segment in header.get("SegmentSequence") or ():
+        channel = channel_of(segment)
+        if channel is None:
+            others.append(str(segment.get("SegmentLabel", ""))[:_LABEL])
+        else:
+            channels[whole_number(segment, "SegmentNumber")] = channel
+    if not channels:
+        problem = f"has no segment that is a bone of the hand ({len(others)} others)"
+        raise HandsegInputError(path, problem, "label segments with the names of the bones")
+    if others:
+        _logger.warning(
+            "%s: %d segments are no bones of the hand and left out, %r first.", path, len(others), others[0]
+        )
+    return channels
+
+
+def _united(path: str | PathLike[str], dataset: FileDataset, channels: dict[int, int], size: tuple[int, int]) -> Packed:
+    """Return the frames as packed masks."""
+    packed = np.zeros(size, np.uint32)
+    if sop_class(dataset) == SEG_CLASSES[1]:
+        levels = next(_frames(dataset, size))
+        if whole_number(dataset, "NumberOfFrames", 1) > 1:
+            raise HandsegInputError(path, "segments several pictures", _WRITE_AGAIN)
+        for number, channel in channels.items():
+            packed |= np.where(levels == number, np.uint32(1 << channel), np.uint32(0))
+        return packed
+    seen: set[int] = set()
+    least = (whole_number(dataset, "MaximumFractionalValue", 1) + 1) // 2
+    for number, levels in zip(_segment_numbers(dataset), _frames(dataset, size), strict=True):
+        if number in seen:
+            raise HandsegInputError(path, "segments several pictures", _WRITE_AGAIN)
+        seen.add(number)
+        if number in channels:
+            packed |= np.where(levels >= max(least, 1), np.uint32(1 << channels[number]), np.uint32(0))
+    return packed
+
+
+def _segment_numbers(dataset: Dataset) -> Iterator[int]:
+    """Yield the segment of each frame; of a single segment, all frames share it."""
+    shared = dataset.SharedFunctionalGroupsSequence[0].get("SegmentIdentificationSequence")
+    for groups in dataset.PerFrameFunctionalGroupsSequence:
+        told = groups.get("SegmentIdentificationSequence") or shared
+        yield whole_number(told[0], "ReferencedSegmentNumber")
+
+
+def _frames(dataset: Dataset, size: tuple[int, int]) -> Iterator[NDArray[np.unsignedinteger]]:
+    """Yield the frames; those of one bit follow each other without a gap (PS3.5, 8.1.1)."""
+    pixels, bits = size[0] * size[1], whole_number(dataset, "BitsAllocated")
+    data = np.frombuffer(dataset.PixelData, np.uint8)
+    for number in range(whole_number(dataset, "NumberOfFrames", 1)):
+        start, end = number * pixels * bits, (number + 1) * pixels * bits
+        part = data[start // 8 : -(-end // 8)]
+        if len(part) < -(-end // 8) - start // 8:
+            raise ValueError("its pixels are cut off")
+        if bits == 1:
+            part = np.unpackbits(part, bitorder="little")[start % 8 :][:pixels]
+        yield part.view(np.uint8 if bits < 16 else "<u2").reshape(size)

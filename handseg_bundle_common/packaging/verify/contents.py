@@ -1,0 +1,192 @@
+"""What lies in a bundle's folder: kinds of files, links, and code that is not the shared package's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from handseg_bundle_common import __version__
+from handseg_bundle_common.packaging.verify.allowed import PACKAGE
+from handseg_bundle_common.packaging.verify.findings import Check, Finding, error, note, warning
+
+INSTALLED = Path(__file__).resolve().parents[2]
+"""The package that runs."""
+
+OUTPUTS = "eval"
+"""Folder of what a bundle has written; nothing in it is read again."""
+
+_VERSION = re.compile(r"^__version__\s*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
+_PLAIN = {
+    ".json",
+    ".yaml",
+    ".yml",
+    ".conf",
+    ".ini",
+    ".cfg",
+    ".md",
+    ".txt",
+    ".rst",
+    ".pt",
+    ".csv",
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".svg",
+    ".bib",
+    ".cff",
+}
+_COMPILED = {".ts", ".pt2", ".onnx"}
+_NAMES = {"LICENSE", "NOTICE"}
+_PICKLES = {".pkl", ".pickle", ".pth", ".joblib", ".dill", ".npy", ".npz", ".ckpt", ".h5", ".keras"}
+_PROGRAMS = {
+    ".pyc",
+    ".pyo",
+    ".pyd",
+    ".pyx",
+    ".so",
+    ".dll",
+    ".dylib",
+    ".exe",
+    ".sh",
+    ".bat",
+    ".cmd",
+    ".ps1",
+    ".app",
+    ".com",
+    ".msi",
+    ".html",
+    ".js",
+    ".ipynb",
+}
+_ARCHIVES = {
+    ".zip",
+    ".tar",
+    ".gz",
+    ".tgz",
+    ".bz2",
+    ".xz",
+    ".7z",
+    ".rar",
+    ".zst",
+    ".whl",
+    ".egg",
+    ".jar",
+    ".deb",
+    ".iso",
+}
+_MAGIC = {b"PK\x03\x04": "a ZIP archive", b"\x1f\x8b": "a gzip archive", b"\x7fELF": "a program", b"MZ": "a program"}
+_FEW = 5
+
+
+def bundle_files(root: Path) -> list[str]:
+    """Return the paths of all files and links in a bundle in order, but those among its `OUTPUTS`.
+
+    Args:
+        root: the bundle's folder.
+    """
+    found = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if Path(folder) != root or name != OUTPUTS]
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        found += [Path(folder, name).relative_to(root).as_posix() for name in (*files, *links)]
+    return sorted(found)
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 digest of a file in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def kind_findings(root: Path) -> list[Finding]:
+    """Look at the kinds of files in a bundle: links, pickles, programs and archives are refused."""
+    findings: list[Finding] = []
+    for name in bundle_files(root):
+        parts = PurePosixPath(name).parts
+        if (root / name).is_symlink():
+            findings += _link(root, name)
+        elif not (root / name).is_file():
+            findings.append(error(Check.FILES, name, "is a device or a pipe", "remove it"))
+        elif PACKAGE not in parts[:-1] or "__pycache__" in parts:
+            findings += _kind(root, name)
+    return findings
+
+
+def _link(root: Path, name: str) -> Iterator[Finding]:
+    """Stores of large files link weights, which hold no code; any other link is refused."""
+    target = (root / name).resolve()
+    if Path(name).suffix == ".pt" and target.is_file():
+        yield note(Check.FILES, name, f"is a link to {target}", "send the file itself")
+    else:
+        yield error(Check.FILES, name, f"is a link to {target}", "put the file itself there")
+
+
+def _kind(root: Path, name: str) -> Iterator[Finding]:
+    suffix = Path(name).suffix.lower()
+    if suffix in _PICKLES:
+        yield error(Check.FILES, name, "is of a kind that can hold pickled code", "send weights as .pt from handseg")
+    elif suffix in _PROGRAMS or "__pycache__" in PurePosixPath(name).parts:
+        yield error(Check.FILES, name, "is a program", "remove it")
+    elif suffix in _ARCHIVES:
+        yield error(Check.FILES, name, "is an archive within the bundle", "send it by itself")
+    elif suffix in _COMPILED:
+        yield note(Check.FILES, name, "is an exported network, which is not looked into", "handseg does not load it")
+    elif suffix not in {".py", ".pt"}:
+        with (root / name).open("rb") as file:
+            start = file.read(4)
+        magic = next((kind for signature, kind in _MAGIC.items() if start.startswith(signature)), None)
+        if magic is not None:
+            yield error(Check.FILES, name, f"is {magic} under another name", "remove it")
+        elif suffix not in _PLAIN and Path(name).name not in _NAMES:
+            yield warning(Check.FILES, name, "is of a kind that no bundle needs", "remove it")
+
+
+def code_findings(root: Path) -> list[Finding]:
+    """Look for code: only the shared package may be there, and only as it is installed.
+
+    A file that is missing, changed or added makes it code of its own, as any other Python file is.
+    """
+    files = bundle_files(root)
+    findings: list[Finding] = []
+    for copy in sorted({name.split(f"{PACKAGE}/")[0] for name in files if PACKAGE in PurePosixPath(name).parts[:-1]}):
+        findings += _copy_findings(root / copy / PACKAGE, f"{copy}{PACKAGE}")
+    for name in files:
+        parts = PurePosixPath(name).parts
+        if Path(name).suffix.lower() == ".py" and PACKAGE not in parts[:-1]:
+            findings.append(_own_code(name, "is code of its own"))
+    return findings
+
+
+def _copy_findings(copy: Path, name: str) -> Iterator[Finding]:
+    """Compare a copy of the package with the one that is installed."""
+    try:
+        text = (copy / "__init__.py").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    stated = _VERSION.search(text)
+    if stated is None or stated[1] != __version__:
+        version = stated[1] if stated else "no version"
+        yield _own_code(name, f"is the package of another version ({version}, not {__version__}), unknown here")
+        return
+    found = {path: file_digest(copy / path) for path in bundle_files(copy) if (copy / path).is_file()}
+    expected = _installed_digests()
+    ours = {path for path in expected if path.endswith(".py")}
+    others = sorted({path for path in found if found[path] != expected.get(path)} | (ours - set(found)))
+    for path in others[:_FEW]:
+        state = "is missing from the package" if path not in found else "is not the file of the installed package"
+        yield _own_code(f"{name}/{path}", state)
+    if len(others) > _FEW:
+        yield _own_code(name, f"differs from the installed package in {len(others)} files")
+
+
+def _installed_digests() -> dict[str, str]:
+    files = [path for path in INSTALLED.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    return {path.relative_to(INSTALLED).as_posix(): file_digest(path) for path in files}
+
+
+def _own_code(name: str, problem: str) -> Finding:
+    remedy = "install the version of handseg that it was exported with, or pass --trust if you know its author"
+    return error(Check.CODE, name, problem, remedy)

@@ -1,0 +1,127 @@
+"""What lies in a bundle: no links, programs or pickles, and no code but the installed package's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from handseg_bundle_common import __version__
+from handseg_bundle_common.packaging.verify.checks import verify_bundle
+from handseg_bundle_common.packaging.verify.contents import INSTALLED, bundle_files, code_findings, kind_findings
+from handseg_bundle_common.packaging.verify.findings import Check, Severity
+
+PACKAGE = "handseg_bundle_common"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package as an export carries it: no compiled files."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree(INSTALLED, tmp_path_factory.mktemp("package") / PACKAGE, ignore=ignored))
+
+
+@pytest.fixture
+def carrying(bundle: Path, installed: Path) -> Path:
+    """A bundle with its own copy of the package."""
+    shutil.copytree(installed, bundle / PACKAGE)
+    return bundle
+
+
+REFUSED = {
+    **{f"x{suffix}": b"" for suffix in (".pkl", ".pickle", ".pth", ".joblib", ".npy", ".npz", ".ckpt")},
+    **{f"x{suffix}": b"" for suffix in (".so", ".pyd", ".dll", ".dylib", ".exe", ".sh", ".bat", ".pyc", ".html")},
+    **{f"models/x{suffix}": b"" for suffix in (".zip", ".tar", ".gz", ".7z", ".whl", ".jar")},
+    "models/x.PKL": b"",
+    "docs/picture.png": b"PK\x03\x04archive",
+    "docs/x.md": b"\x7fELFprogram",
+    "scripts/__pycache__/x.txt": b"",
+    f"{PACKAGE}/__pycache__/errors.cpython-311.pyc": b"",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_kinds_of_files_that_are_refused(bundle: Path, name: str) -> None:
+    (bundle / name).parent.mkdir(parents=True, exist_ok=True)
+    (bundle / name).write_bytes(REFUSED[name])
+    assert [(one.file, one.severity) for one in kind_findings(bundle)] == [(name, Severity.ERROR)]
+
+
+@pytest.mark.parametrize(
+    ("name", "severity"), [("models/model.onnx", "note"), ("models/model.ts", "note"), (".DS_Store", "warning")]
+)
+def test_kinds_of_files_that_are_told_of(bundle: Path, name: str, severity: str) -> None:
+    (bundle / name).write_bytes(b"\0")
+    assert [(one.file, one.severity) for one in kind_findings(bundle)] == [(name, severity)]
+
+
+def test_links_are_refused_but_those_of_stores_of_weights(bundle: Path, tmp_path: Path) -> None:
+    shutil.move(bundle / "models" / "model.pt", tmp_path / "stored")
+    (bundle / "models" / "model.pt").symlink_to(tmp_path / "stored")
+    (bundle / "docs" / "x.md").symlink_to("/etc/hostname")
+    (bundle / "configs" / "more").symlink_to("/etc")
+    os.mkfifo(bundle / "docs" / "pipe")
+    found = {one.file: one.severity for one in kind_findings(bundle)}
+    assert found == {"models/model.pt": "note", "docs/x.md": "error", "configs/more": "error", "docs/pipe": "error"}
+
+
+def test_what_a_bundle_has_written_is_not_looked_at(bundle: Path) -> None:
+    before = bundle_files(bundle)
+    (bundle / "eval" / "run").mkdir(parents=True)
+    (bundle / "eval" / "run" / "x.py").touch()
+    assert bundle_files(bundle) == before
+
+
+@pytest.mark.parametrize("name", ["scripts/__init__.py", "torch.py", "sitecustomize.py", "configs/x.PY"])
+def test_code_of_its_own_is_refused(bundle: Path, name: str) -> None:
+    (bundle / name).parent.mkdir(exist_ok=True)
+    (bundle / name).write_text("raise SystemExit")
+    assert [(one.file, one.check) for one in code_findings(bundle)] == [(name, Check.CODE)]
+    assert verify_bundle(bundle, network=False).exit_code == 3
+    trusted = verify_bundle(bundle, network=False, trust=True)
+    assert trusted.exit_code == 0
+    assert "TRUSTED" in trusted.text()
+
+
+def test_the_package_as_it_is_installed_is_no_code_of_its_own(carrying: Path) -> None:
+    assert not code_findings(carrying)
+    assert not verify_bundle(carrying, network=False).findings
+
+
+def change(package: Path) -> None:
+    with (package / "weights" / "storage.py").open("a") as file:
+        file.write("\n")
+
+
+SPOILT: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "changed": (change, "/weights/storage.py", "not the file of the installed package"),
+    "added": (lambda package: (package / "more.py").touch(), "/more.py", "not the file of the installed package"),
+    "data added": (lambda package: (package / "x.so").touch(), "/x.so", "not the file of the installed package"),
+    "missing": (lambda package: (package / "errors.py").unlink(), "/errors.py", "is missing from the package"),
+    "other version": (
+        lambda package: (package / "__init__.py").write_text('__version__ = "9.9.9"\n'),
+        "",
+        f"another version (9.9.9, not {__version__})",
+    ),
+    "no version": (lambda package: (package / "__init__.py").unlink(), "", "no version"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_any_other_package_is_code_of_its_own(carrying: Path, case: str) -> None:
+    spoil, place, problem = SPOILT[case]
+    spoil(carrying / PACKAGE)
+    (found,) = code_findings(carrying)
+    assert found.file == f"{PACKAGE}{place}"
+    assert problem in found.problem
+
+
+def test_a_package_of_which_much_has_changed_is_told_of_briefly(carrying: Path) -> None:
+    for number in range(9):
+        (carrying / PACKAGE / f"more{number}.py").touch()
+    found = code_findings(carrying)
+    assert len(found) == 6
+    assert "differs from the installed package in 9 files" in found[-1].problem
