@@ -99,14 +99,16 @@ def dice_axis(axis: Axis, values: Iterable[float], label: str = "Dice") -> None:
     known = np.asarray([value for value in values if not np.isnan(value)])
     lowest = max(tick for tick in _TICKS if tick <= min(known.min(initial=1), _LEAST_RANGE))
     axes = axis.axes
-    limits = lowest - 0.02 * (1 - lowest), 1 + 0.0006 * (1 - lowest)
+    highest = min(tick for tick in _TICKS if tick > lowest and (tick >= known.max(initial=0) or tick == 1))
+    # A little more, so that no point is cut; the stretched axis needs less of it at 1.
+    limits = lowest - 0.02 * (highest - lowest), highest + (0.0006 if highest == 1 else 0.02) * (highest - lowest)
     if axis is axes.xaxis:
         axes.set_xscale("function", functions=(_stretched, _unstretched))
         axes.set_xlim(limits)
     else:
         axes.set_yscale("function", functions=(_stretched, _unstretched))
         axes.set_ylim(limits)
-    ticks = _spaced([tick for tick in _TICKS if tick >= lowest])
+    ticks = _spaced([tick for tick in _TICKS if lowest <= tick <= highest])
     axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.set_ticks([], minor=True)
     axis.grid(visible=True, color=FAINT, linewidth=0.5, alpha=0.6)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -43,15 +44,19 @@ def done_in_order(work: Callable[[Job], Result], jobs: Sequence[Job], workers: i
         workers: number of processes; 1 works in this one.
 
     Raises:
-        BrokenProcessPool: a process died, as it does in a script without `if __name__ == "__main__"`: every process
-            imports the script anew.
+        HandsegInputError: a process was ended, as the system does when memory runs out. It ends by itself in a script
+            without `if __name__ == "__main__"`, which every process imports anew.
     """
     if workers == 1:
         yield from map(work, jobs)
         return
     # A forked child would inherit the locks of the parent's threads.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _use_one_core) as pool:
-        yield from pool.map(work, jobs)
+    try:
+        with ProcessPoolExecutor(workers, get_context("spawn"), _use_one_core) as pool:
+            yield from pool.map(work, jobs)
+    except BrokenProcessPool as error:
+        problem = "a process was ended, probably for lack of memory"
+        raise HandsegInputError("workers", problem, "work in one process with --workers 1") from error
 
 
 def _cores() -> int:

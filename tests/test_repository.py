@@ -13,6 +13,7 @@ PACKAGE = "handseg_bundle_common"
 
 FLOORS = {
     "anatomy": 0,
+    "digests": 0,
     "errors": 0,
     "files": 0,
     "masks": 0,
@@ -78,7 +79,8 @@ def test_modules_import_only_from_floors_below(repository):
 def test_every_requirement_has_a_tested_version(repository, settings):
     constraints = (repository / "constraints.txt").read_text().lower()
     pinned = set(re.findall(r"^([a-z0-9_.-]+)==", constraints, re.MULTILINE))
-    extras = "\n".join(settings["options.extras_require"][name] for name in ("simulate", "segformer", "onnx", "dicom", "dev"))
+    offered = settings["options.extras_require"]
+    extras = "\n".join(offered[name] for name in ("simulate", "segformer", "onnx", "dicom", "dev"))
     needed = re.findall(r"^([A-Za-z0-9_-]+)", settings["options"]["install_requires"] + extras, re.MULTILINE)
     assert needed
     assert {name.lower() for name in needed} <= pinned

@@ -34,5 +34,10 @@ def test_results_come_in_order_from_any_number_of_processes(workers: int) -> Non
     assert list(done_in_order(abs, range(-5, 5), workers)) == [5, 4, 3, 2, 1, 0, 1, 2, 3, 4]
 
 
+def test_a_process_that_is_ended_is_told_with_what_to_do() -> None:
+    with pytest.raises(HandsegInputError, match=r"workers: a process was ended, .* memory; .* with --workers 1"):
+        list(done_in_order(os._exit, [1, 1], 2))
+
+
 def test_one_process_is_this_one() -> None:
     assert list(done_in_order(lambda _: os.getpid(), [0], 1)) == [os.getpid()]

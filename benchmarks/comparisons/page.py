@@ -43,13 +43,14 @@ MEASURES: Mapping[str, Callable[[Analysis], Scores]] = {
 }
 
 
-def write_page(plan: Mapping[str, Any], output: Path, target: Path) -> Path:
+def write_page(plan: Mapping[str, Any], output: Path, target: Path, pictures: Sequence[Path]) -> Path:
     """Write the page and return its path.
 
     Args:
         plan: content of `plan.json`.
         output: folder of the runs.
         target: folder of the page, which holds `records/`.
+        pictures: figures to show, relative to the page.
     """
     found = {name: _analysed(name, output) for name in plan["runs"]}
     sections = [_section(comparison, found, target) for comparison in plan["comparisons"]]
@@ -63,6 +64,8 @@ def write_page(plan: Mapping[str, Any], output: Path, target: Path) -> Path:
         test_size=data["test"]["size"],
         machine=f"{os.cpu_count()} cores ({platform.machine()}), PyTorch {torch.__version__}",
         runs=table(("run", *MEASURES), ((name, *_row(result)) for name, result in found.items())),
+        pictures="\n\n".join(f"![Difference of every bone's Dice]({picture.as_posix()})" for picture in pictures),
+        first=plan["drawn"][0],
         sections="\n\n".join(sections),
     )
     with write_atomically(target / PAGE) as temporary:
@@ -131,7 +134,8 @@ def _confusions(found: Mapping[str, Analysis]) -> str:
         (f"{label} taken for {other}", *(f"{rate.get((label, other), 0):.1%}" for rate in rates.values()))
         for label, other in worst
     )
-    return "Share of a bone's pixels that were given to another:\n\n" + table(("", *found), rows)
+    told_above = "Share of a bone's pixels that were given to another bone, in its place or besides it:"
+    return f"{told_above}\n\n{table(('', *found), rows)}"
 
 
 def _confusion_rates(found: Analysis) -> dict[tuple[str, str], float]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -114,6 +115,18 @@ def note(comparison: Mapping[str, Any], output: Path, records: Path) -> None:
         )
 
 
+def draw(plan: Plan, output: Path, target: Path) -> list[Path]:
+    """Draw the tests of the plan's runs beside each other, and return the figures, relative to the page."""
+    names = ",".join(_tested(name) for name in plan["drawn"])
+    _handseg(output, "compare", "--runs", names, "--output", "compared", "--log", "False", *_store(output))
+    pictures = []
+    for figure in sorted((output / "compared" / "comparison_figures").glob("difference_per_bone*.png")):
+        pictures.append(Path("pictures", "comparisons", figure.name))
+        with write_atomically(target / pictures[-1]) as temporary:
+            shutil.copyfile(figure, temporary)
+    return pictures
+
+
 def _tested(name: str) -> str:
     """Return the name of the MLflow run that holds a run's test."""
     return f"{name}-test"
@@ -169,7 +182,7 @@ def main(words: Sequence[str] | None = None) -> None:
             step(plan, name, output)
     for comparison in plan["comparisons"]:
         note(comparison, output, target / "records")
-    print(write_page(plan, output, target))
+    print(write_page(plan, output, target, draw(plan, output, target)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,7 +21,8 @@ def compare(
 
     Args:
         experiment: name of the MLflow experiment.
-        runs: names or identifiers of runs, separated by commas; by default all that are finished and have scores.
+        runs: names or identifiers of runs, separated by commas, which a name with a comma in it cannot be given by;
+            by default all that are finished and have scores.
         baseline: name or identifier of the run that the others are measured against. By default the first of --runs,
             or the earliest of those that share their images with most others.
         tracking_uri: database or server that keeps the runs; MLFLOW_TRACKING_URI wins over it.

@@ -22,7 +22,7 @@ def measure(
     known, and in px elsewhere. Repeat the command after an interruption: images that are done are passed over.
 
     Args:
-        output: folder for bones.csv, indices.csv, gaps.csv and overlays/IMAGE.png.
+        output: folder for bone_sizes.csv, indices.csv, gaps.csv and measured/IMAGE.png.
         predictions: results folder of predict, or a submission CSV.
         images: folder of the radiographs that were segmented.
         labels: data set whose polygons to measure in place of predictions.

@@ -14,12 +14,12 @@ from handseg_bundle_common.formats.mask_files import is_mask_file
 from handseg_bundle_common.formats.radiograph import radiograph_stem, read_size
 
 SUBMISSION, IMAGES, OVERLAYS, DISAGREEMENT = "predictions.csv", "images.csv", "overlays", "disagreement"
-# Folder of masks in other formats than the submission.
-MASKS = "masks"
+# Folders of masks in other formats than the submission, and of pictures of what was measured.
+MASKS, MEASURED = "masks", "measured"
 
 # Folders of pictures and masks that handseg writes, which bear the names of the radiographs.
-_DRAWN = frozenset({OVERLAYS, DISAGREEMENT, MASKS})
-_SAME_IMAGES = "name the folder of the radiographs that were segmented"
+_DRAWN = frozenset({OVERLAYS, DISAGREEMENT, MASKS, MEASURED})
+SAME_IMAGES = "name the folder of the radiographs that were segmented"
 
 Key = tuple[str, ...]
 Size = tuple[int, int]
@@ -55,7 +55,7 @@ def checked_size(radiograph: Path, segmented: Size | None) -> Size:
     height, width = size = read_size(radiograph)
     if segmented is not None and segmented != size:
         problem = f"is of {width} x {height} px, but what was segmented of {segmented[1]} x {segmented[0]}"
-        raise HandsegInputError(radiograph, problem, _SAME_IMAGES)
+        raise HandsegInputError(radiograph, problem, SAME_IMAGES)
     return size
 
 
@@ -66,13 +66,13 @@ def find_radiographs(folder: str | PathLike[str]) -> list[tuple[Key, Path]]:
         HandsegInputError: the folder is missing, or holds no picture but those that handseg drew.
     """
     if not Path(folder).is_dir():
-        raise HandsegInputError(folder, "is not a folder", _SAME_IMAGES)
+        raise HandsegInputError(folder, "is not a folder", SAME_IMAGES)
     root = Path(folder, "DCM") if Path(folder, "DCM").is_dir() else Path(folder)
     found = [(image, image.relative_to(root)) for image in find_images(root)]
     others = [(image, path) for image, path in found if _DRAWN.isdisjoint(path.parts[:-1])]
     radiographs = [(key_of(path), image) for image, path in others if not is_mask_file(image)]
     if not radiographs or root.resolve().name in _DRAWN:
-        raise HandsegInputError(folder, "holds pictures that handseg drew, not radiographs", _SAME_IMAGES)
+        raise HandsegInputError(folder, "holds pictures that handseg drew, not radiographs", SAME_IMAGES)
     return radiographs
 
 

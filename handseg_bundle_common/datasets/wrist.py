@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from handseg_bundle_common.datasets.lists import Item
-from handseg_bundle_common.datasets.moments import long_axis, polygon_moments
+from handseg_bundle_common.datasets.moments import Moments, long_axis, polygon_moments
 from handseg_bundle_common.formats.boostcamp import Annotations, read_annotations
 
 # Wrists of the data set are straight (-6 to 15 degrees) or tilted (31 to 53); this lies halfway between.
@@ -28,6 +28,18 @@ class WristStratum(StrEnum):
 
 
 def wrist_angle(annotations: Annotations) -> float | None:
+    """Return the angle of `angle_of_moments`, or None also when the third metacarpal, radius or ulna is missing.
+
+    Args:
+        annotations: polygons by bone name.
+    """
+    metacarpal, radius, ulna = (polygon_moments(annotations.get(name, ())) for name in ("finger-11", "Radius", "Ulna"))
+    if metacarpal is None or radius is None or ulna is None:
+        return None
+    return angle_of_moments(metacarpal, radius, ulna)
+
+
+def angle_of_moments(metacarpal: Moments, radius: Moments, ulna: Moments) -> float | None:
     """Return the angle between the third metacarpal and the forearm in degrees, positive towards the ulna.
 
     Both are long axes of areas (second moments), turned from the radius towards the metacarpal. Radius and ulna share
@@ -36,14 +48,13 @@ def wrist_angle(annotations: Annotations) -> float | None:
     a left and a right hand and for a mirrored or turned picture.
 
     Args:
-        annotations: polygons by bone name.
+        metacarpal: area of the third metacarpal.
+        radius: area of the radius.
+        ulna: area of the ulna.
 
     Returns:
-        The angle, or None when the third metacarpal, radius or ulna is missing or has no clear long axis.
+        The angle, or None when the metacarpal or the forearm has no clear long axis.
     """
-    metacarpal, radius, ulna = (polygon_moments(annotations.get(name, ())) for name in ("finger-11", "Radius", "Ulna"))
-    if metacarpal is None or radius is None or ulna is None:
-        return None
     distal = metacarpal.centroid - radius.centroid
     hand = long_axis(metacarpal.covariance, distal, _MIN_ELONGATION)
     both = (radius.area * radius.covariance + ulna.area * ulna.covariance) / (radius.area + ulna.area)

@@ -112,7 +112,14 @@ class TrainingCheckpoint:
         self.resume = resume
 
     def attach(self, trainer: Engine) -> None:
-        """Load on the start of the training, save on the end of every epoch."""
+        """Load on the start of the training, save on the end of every epoch.
+
+        Raises:
+            HandsegInputError: the checkpoint to go on from is of another training. Told here, before the training
+                starts and other handlers write over the records of the one that is there.
+        """
+        if self.resume and self.path.exists():
+            self._checked()
         trainer.add_event_handler(Events.STARTED, self._load)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self._save)
 
@@ -132,12 +139,7 @@ class TrainingCheckpoint:
         if not self.path.exists():
             logger.info("nothing to resume at %s, starting from the beginning", self.path)
             return
-        checkpoint = load_checkpoint(self.path)
-        missing = [name for name in (*self.objects, "settings", "trainer") if name not in checkpoint]
-        if missing:
-            remedy = "name the checkpoint.pt that a training of this version wrote"
-            raise HandsegInputError(self.path, f"holds no {missing[0]} to continue from", remedy)
-        require_same(self.settings, checkpoint["settings"])
+        checkpoint = self._checked()
         for name, thing in self._stateful(trainer).items():
             # A GPU's GradScaler has no state in a checkpoint of the CPU, and starts anew.
             if name in checkpoint:
@@ -145,6 +147,16 @@ class TrainingCheckpoint:
         trainer.state.epoch = checkpoint["trainer"]["epoch"]
         trainer.state.iteration = checkpoint["trainer"]["iteration"]
         logger.info("resumed from %s after epoch %d", self.path, trainer.state.epoch)
+
+    def _checked(self) -> dict[str, Any]:
+        """Return the checkpoint if it is one of this training."""
+        checkpoint = load_checkpoint(self.path)
+        missing = [name for name in (*self.objects, "settings", "trainer") if name not in checkpoint]
+        if missing:
+            remedy = "name the checkpoint.pt that a training of this version wrote"
+            raise HandsegInputError(self.path, f"holds no {missing[0]} to continue from", remedy)
+        require_same(self.settings, checkpoint["settings"])
+        return checkpoint
 
     def _restore(self, name: str, thing: Stateful, state: Any) -> None:
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
+from handseg_bundle_common.engine.short_paths import without_login
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder, read_json, write_atomically
 
@@ -50,7 +51,7 @@ def chosen_uri(tracking_uri: str) -> str:
 def _ask(server: str) -> None:
     """Make sure that a server answers, whatever it says; MLflow itself tries for minutes before it gives up."""
     # Names and passwords stay out of messages, and urllib does not take them.
-    address = re.sub(r"//[^/@]*@", "//", server)
+    address = without_login(server)
     try:
         urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=_PATIENCE_S).close()  # noqa: S310
     except HTTPError:

@@ -8,8 +8,16 @@ from typing import Any
 
 _ABSOLUTE = re.compile(r"[/~]|\.\.[/\\]|[A-Za-z]:[/\\]|\\\\")
 # `$'/folder/file'`, but not `$@ckpt_dir + '/model.pt'`.
-_QUOTED = re.compile(r"""(?<=[$(\[,])(\s*)(['"])((?:[/~]|\.\.[/\\]|[A-Za-z]:[/\\]|\\\\)[^'"]*)\2""")
-_LOGIN = re.compile(r"//[^/@\s]*@")
+_QUOTED = re.compile(r"""(@[\w#:]+\s*\+\s*)?(['"])((?:[/~]|\.\.[/\\]|[A-Za-z]:[/\\]|\\\\)[^'"]*)\2""")
+# Schemes such as `mysql+pymysql`; one letter is a drive of Windows.
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+# A password may hold an `@` of its own: the last one before the path ends it.
+_LOGIN = re.compile(r"//[^/\s]*@")
+
+
+def without_login(address: str) -> str:
+    """Return a text without the names and passwords in its addresses."""
+    return _LOGIN.sub("//", address)
 
 
 def without_folders(document: Any) -> Any:
@@ -31,13 +39,18 @@ def without_folders(document: Any) -> Any:
 
 def _shortened(text: str) -> str:
     if text.startswith("$"):
-        return _QUOTED.sub(lambda found: f"{found[1]}{found[2]}{_last_part(found[3])}{found[2]}", text)
-    scheme, separator, rest = text.partition("://")
-    if separator and scheme in ("http", "https"):
-        return _LOGIN.sub("//", text)
-    if separator and scheme.isidentifier():
-        return f"{scheme}:///{_last_part(rest)}"
+        return _QUOTED.sub(_shortened_literal, text)
+    address = _ADDRESS.match(text)
+    if address and address[1] in ("http", "https"):
+        return without_login(text)
+    if address:
+        return f"{address[1]}:///{_last_part(without_login(text))}"
     return _last_part(text) if _ABSOLUTE.match(text) else text
+
+
+def _shortened_literal(found: re.Match[str]) -> str:
+    """Return a quoted absolute path cut to its last part, or as it is where it goes on from a reference."""
+    return found[0] if found[1] else f"{found[2]}{_last_part(found[3])}{found[2]}"
 
 
 def _last_part(path: str) -> str:

@@ -142,15 +142,23 @@ class MLflowTracker(MLFlowHandler):
         if engine is self._owner and self.cur_run is not None:
             run_id = self.cur_run.info.run_id
             models = None if isinstance(engine, Evaluator) else self.folder.models
-            log_folder(self.client, run_id, RunFolder(self.folder.path, models))
-            self.client.set_terminated(run_id, status)
             self.cur_run = None
             self._owner = None
+            try:
+                log_folder(self.client, run_id, RunFolder(self.folder.path, models))
+            except Exception:
+                status = "FAILED"
+                raise
+            finally:
+                self.client.set_terminated(run_id, status)
             if self.log_model and status == "FINISHED":
                 model = log_run_as_model(self.client, run_id, self._config, self.folder.models)
                 logger.info("registered as %s", model)
             self._dispose_sqlite_store()
 
     def _fail(self, engine: Engine, error: Exception) -> None:
-        self._finish(engine, "FAILED")
+        try:
+            self._finish(engine, "FAILED")
+        except Exception as second:  # what stopped the training is what the user has to know
+            logger.warning("MLflow has not all files of the failed run: %s", second)
         raise error

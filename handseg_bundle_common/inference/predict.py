@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from handseg_bundle_common.datasets.predictions import DISAGREEMENT, MASKS, OVERLAYS
+from handseg_bundle_common.datasets.predictions import DISAGREEMENT, MASKS, MEASURED, OVERLAYS
 from handseg_bundle_common.formats.probabilities import probabilities_path, write_probabilities
 from handseg_bundle_common.inference.mask_files import DEFAULT_FORMATS, check_outputs
 from handseg_bundle_common.inference.predictor import load_predictor
@@ -54,7 +54,7 @@ def predict(
     Raises:
         HandsegInputError: a radiograph, the bundle, an option or the output folder cannot be used.
     """
-    pictures = [Path(output, folder) for folder in (OVERLAYS, DISAGREEMENT, MASKS)]
+    pictures = [Path(output, folder) for folder in (OVERLAYS, DISAGREEMENT, MASKS, MEASURED)]
     sources = find_sources(images, keep_folders=keep_folders, exclude=pictures)
     wanted = check_outputs(formats, sources)
     predictor = load_predictor(bundle, device=device, image_size=image_size, weights=weights, threshold=threshold)

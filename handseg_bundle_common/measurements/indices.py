@@ -1,4 +1,4 @@
-"""Indices of the wrist and the palm: carpal height ratios, metacarpal index, and ulnar variance."""
+"""Indices of the wrist and the palm: carpal height ratios, metacarpal index, ulnar variance, and angle of the wrist."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handseg_bundle_common.anatomy import BONES, CHANNEL, Group, bones_of
+from handseg_bundle_common.datasets.wrist import angle_of_moments
 from handseg_bundle_common.measurements.bones import BoneMeasures
 from handseg_bundle_common.measurements.frame import THIRD_METACARPAL, HandFrame
 from handseg_bundle_common.measurements.marks import Line, Measure, why_missing
@@ -34,6 +35,7 @@ class Indices:
             76:88, 1994), which was made for pictures that do not show the whole metacarpal.
         metacarpal_index: see `metacarpal_index`.
         ulnar_variance: see `ulnar_variance.ulnar_variance`.
+        wrist_angle: see `wrist_angle`, in degrees.
     """
 
     carpal_height: Measure
@@ -41,6 +43,7 @@ class Indices:
     revised_carpal_height_ratio: Measure
     metacarpal_index: Measure
     ulnar_variance: Measure
+    wrist_angle: Measure
 
 
 def measure_indices(
@@ -60,6 +63,7 @@ def measure_indices(
         revised_carpal_height_ratio=_ratio(height, regions, "Capitate"),
         metacarpal_index=metacarpal_index(regions, bones),
         ulnar_variance=ulnar_variance(regions),
+        wrist_angle=wrist_angle(regions),
     )
 
 
@@ -102,6 +106,24 @@ def metacarpal_index(regions: Mapping[str, BoneRegion], bones: Mapping[str, Bone
     middles = [_midshaft(regions[bone], bones[bone].length) for bone in METACARPALS]
     ratios = [bones[bone].length / abs(end - start) for bone, (start, end) in zip(METACARPALS, middles, strict=True)]
     return Measure(float(np.mean(ratios)), tuple(middles))
+
+
+def wrist_angle(regions: Mapping[str, BoneRegion]) -> Measure:
+    """Return the angle between the third metacarpal and the forearm in degrees, positive towards the ulna.
+
+    It is that of `datasets.wrist`, whose long axes are those of what is seen of the bones. The other indices of the
+    wrist are meant for a neutral one.
+
+    Args:
+        regions: the bones that were found.
+    """
+    bones = THIRD_METACARPAL, "Radius", "Ulna"
+    missing = why_missing(regions, *bones, whole=False)
+    if missing:
+        return Measure(missing=missing)
+    metacarpal, radius, ulna = (regions[bone].moments for bone in bones)
+    angle = angle_of_moments(metacarpal, radius, ulna)
+    return Measure(missing="metacarpal or forearm without a clear long axis") if angle is None else Measure(angle)
 
 
 def _on_axis(region: BoneRegion, direction: complex) -> Line | None:

@@ -17,7 +17,7 @@ class Measure:
     """One measure of a hand.
 
     Attributes:
-        value: in px or, where it is a ratio, without unit; NaN where it could not be taken.
+        value: in px, of an angle in degrees, of a ratio without unit; NaN where it could not be taken.
         lines: the distance itself first, then what helps to see it; ends x + iy in px.
         missing: why there is no value, for readers; empty where there is one.
     """

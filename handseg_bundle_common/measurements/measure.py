@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from handseg_bundle_common.datasets.predictions import MEASURED
 from handseg_bundle_common.drawing import overlay_name, save_png
 from handseg_bundle_common.files import make_folder
 from handseg_bundle_common.formats.dicom import read_dicom_side_tag
@@ -22,7 +23,7 @@ from handseg_bundle_common.measurements.sources import MaskSource
 from handseg_bundle_common.measurements.storage import measures_key, read_rows, write_rows
 from handseg_bundle_common.workers import done_in_order, number_of_workers
 
-OVERLAYS, CASES = "overlays", "cases"
+CASES = "cases"
 
 # A process needs several seconds to start, in which another measures about so many images.
 _IMAGES_A_PROCESS = 8
@@ -46,10 +47,10 @@ def measure(
 ) -> Measured:
     """Measure the bones of segmented radiographs.
 
-    Writes `<output>/overlays/<image>.png`, what was measured where, as soon as each image is done, and when all are
-    done, `bones.csv`, `indices.csv` and `gaps.csv`. Lengths are in mm where the distance of pixels is known, by the
-    file or by `spacing_mm`, and in px elsewhere, as the tables say in every row. What is measured of an image is kept
-    below `<output>/cases`, and taken from there as long as radiograph, masks, spacing and code stay the same.
+    Writes `<output>/measured/<image>.png`, what was measured where, as soon as each image is done, and when all are
+    done, `bone_sizes.csv`, `indices.csv` and `gaps.csv`. Lengths are in mm where the distance of pixels is known, by
+    the file or by `spacing_mm`, and in px elsewhere, as the tables say in every row. What is measured of an image is
+    kept below `<output>/cases`, and taken from there as long as radiograph, masks, spacing and code stay the same.
 
     Args:
         sources: radiographs and their masks, see `predicted_sources` and `annotated_sources`.
@@ -86,7 +87,7 @@ class _Job:
 
     @property
     def overlay(self) -> Path:
-        return self.folder / OVERLAYS / overlay_name(self.source.name)
+        return self.folder / MEASURED / overlay_name(self.source.name)
 
     @property
     def case(self) -> Path:

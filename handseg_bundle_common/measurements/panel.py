@@ -9,6 +9,7 @@ from typing import cast
 from PIL import Image, ImageDraw, ImageFont
 
 from handseg_bundle_common.anatomy import BONES, Bone, Group, bones_of
+from handseg_bundle_common.datasets.wrist import TILTED_FROM
 from handseg_bundle_common.drawing import Font
 from handseg_bundle_common.measurements.bones import BoneMeasures
 from handseg_bundle_common.measurements.hand import HandMeasures
@@ -24,6 +25,7 @@ INDEX_NAMES = {
     "revised_carpal_height_ratio": "carpal height / capitate",
     "metacarpal_index": "metacarpal index",
     "ulnar_variance": "ulnar variance",
+    "wrist_angle": "angle of the wrist",
 }
 # The indices that are drawn, and their colours.
 INDEX_COLOURS: dict[str, Colour] = {
@@ -32,7 +34,7 @@ INDEX_COLOURS: dict[str, Colour] = {
     "ulnar_variance": (110, 215, 255),
 }
 
-_BACKGROUND, _MUTED, _FAINT = (16, 17, 20), (176, 180, 188), (84, 88, 96)
+_BACKGROUND, _MUTED = (16, 17, 20), (176, 180, 188)
 _FONT, _ROW, _MARGIN = 21, 34, 34
 _FORMATS = {"carpal_height_ratio": ".3f", "revised_carpal_height_ratio": ".3f", "metacarpal_index": ".2f"}
 # Right edges of the columns of numbers.
@@ -46,7 +48,9 @@ def label_font(size: int) -> Font:
 
 
 def index_text(measures: HandMeasures, index: str, scale: Scale) -> str:
-    """Return an index with its unit, the sign of a variance included, or a dash where it is missing.
+    """Return an index with its unit, the signs of a variance and an angle included, or a dash where it is missing.
+
+    A tilted wrist is told, because carpal height and ulnar variance are meant for a neutral one.
 
     Args:
         measures: what was measured, in px.
@@ -56,6 +60,8 @@ def index_text(measures: HandMeasures, index: str, scale: Scale) -> str:
     value = getattr(measures.indices, index).value
     if math.isnan(value):
         return MISSING
+    if index == "wrist_angle":
+        return f"{'tilted ' if abs(value) >= TILTED_FROM else ''}{value:+.0f}°"
     if index in _FORMATS:
         return f"{value:{_FORMATS[index]}}"
     return f"{scale.length(value):{'+.1f' if index == 'ulnar_variance' else '.1f'}} {scale.unit}"
@@ -90,9 +96,8 @@ def _write_index(draw: ImageDraw.ImageDraw, place: tuple[int, int], index: str, 
     x, y = place
     if index in INDEX_COLOURS:
         draw.line([x + 26, y, x + 46, y], INDEX_COLOURS[index], 4)
-    is_there = text != MISSING
-    draw.text((x + 58, y), name, _MUTED if is_there else _FAINT, label_font(_FONT), anchor="lm")
-    draw.text((x + _WIDTH_END, y), text, TEXT if is_there else _FAINT, label_font(_FONT), anchor="rm")
+    draw.text((x + 58, y), name, _MUTED, label_font(_FONT), anchor="lm")
+    draw.text((x + _WIDTH_END, y), text, TEXT if text != MISSING else _MUTED, label_font(_FONT), anchor="rm")
 
 
 def _write_bone(
@@ -101,11 +106,11 @@ def _write_bone(
     """Write a bone's length and width, or why it has none."""
     x, y = place
     box = (x + 30, y - 8, x + 46, y + 8)
-    draw.rounded_rectangle(box, 4, None if measured is None else bone.colour, _FAINT if measured is None else None)
-    draw.text((x + 58, y), bone.abbreviation, _FAINT if measured is None else TEXT, label_font(_FONT), anchor="lm")
+    draw.rounded_rectangle(box, 4, None if measured is None else bone.colour, _MUTED if measured is None else None)
+    draw.text((x + 58, y), bone.abbreviation, _MUTED if measured is None else TEXT, label_font(_FONT), anchor="lm")
     if measured is None or measured.is_cut:
         text = "missing" if measured is None else "cut by the border"
-        draw.text((x + _WIDTH_END, y), text, _FAINT, label_font(_FONT), anchor="rm")
+        draw.text((x + _WIDTH_END, y), text, _MUTED, label_font(_FONT), anchor="rm")
         return
     for value, end in ((measured.length, _LENGTH_END), (measured.width, _WIDTH_END)):
         draw.text((x + end, y), f"{scale.length(value):.1f}", TEXT, label_font(_FONT), anchor="rm")

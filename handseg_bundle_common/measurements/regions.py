@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONE_NAMES
+from handseg_bundle_common.datasets.moments import Moments
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.metrics import BoneCrop, bone_crops
 
@@ -67,6 +68,15 @@ class BoneRegion:
         """Number of pixels."""
         return len(self.pixels)
 
+    @cached_property
+    def moments(self) -> Moments:
+        """Area, centroid and covariance of the pixels' centres."""
+        found = cv2.moments(self.mask, binaryImage=True)
+        area = found["m00"]
+        covariance = np.array([[found["mu20"], found["mu11"]], [found["mu11"], found["mu02"]]]) / area
+        corner = np.array([self.corner.real, self.corner.imag])
+        return Moments(area, np.array([found["m10"], found["m01"]]) / area + corner, covariance)
+
     @property
     def middle(self) -> complex:
         """Centroid."""
@@ -111,11 +121,9 @@ class BoneRegion:
     @cached_property
     def _moments(self) -> tuple[complex, complex, float]:
         """Return centroid, long axis and elongation."""
-        moments = cv2.moments(self.mask, binaryImage=True)
-        covariance = np.array([[moments["mu20"], moments["mu11"]], [moments["mu11"], moments["mu02"]]])
-        (across, along), axes = np.linalg.eigh(covariance)
-        middle = complex(moments["m10"], moments["m01"]) / moments["m00"] + self.corner
-        return middle, complex(*axes[:, 1]), float(np.sqrt(along / across)) if across > 0 else np.inf
+        (across, along), axes = np.linalg.eigh(self.moments.covariance)
+        elongation = float(np.sqrt(along / across)) if across > 0 else np.inf
+        return complex(*self.moments.centroid), complex(*axes[:, 1]), elongation
 
 
 def find_regions(packed: Packed) -> dict[str, BoneRegion]:

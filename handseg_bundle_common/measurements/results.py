@@ -18,7 +18,7 @@ from handseg_bundle_common.measurements.hand import HandMeasures
 from handseg_bundle_common.measurements.indices import Indices
 from handseg_bundle_common.measurements.scale import Scale
 
-BONES_TABLE, INDICES_TABLE, GAPS_TABLE = "bones.csv", "indices.csv", "gaps.csv"
+BONES_TABLE, INDICES_TABLE, GAPS_TABLE = "bone_sizes.csv", "indices.csv", "gaps.csv"
 
 Row = tuple[str, ...]
 
@@ -41,7 +41,7 @@ class HandRows:
 
     Attributes:
         unit: unit of its lengths.
-        bones: rows of `bones.csv`.
+        bones: rows of `bone_sizes.csv`.
         indices: row of `indices.csv`.
         gaps: rows of `gaps.csv`.
     """

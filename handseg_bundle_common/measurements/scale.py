@@ -60,8 +60,8 @@ def read_spacing(path: str | PathLike[str]) -> float | None:
     """Return the distance of pixel centres in mm that a radiograph's file tells, or None where it cannot be trusted.
 
     A NIfTI file is believed if its header says that it counts in mm, a DICOM file if it tells a spacing
-    (`formats.dicom.read_dicom_spacing`), in either case only of square pixels whose side is neither 1 nor out of range. The
-    resolution in PNG, JPEG and TIFF is that of paper or a screen.
+    (`formats.dicom.read_dicom_spacing`), in either case only of square pixels whose side is neither 1 nor out of range.
+    The resolution in PNG, JPEG and TIFF is that of paper or a screen.
 
     Args:
         path: a radiograph that can be read.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from handseg_bundle_common.datasets import data_list
 from handseg_bundle_common.datasets.predictions import (
+    SAME_IMAGES,
     FileIndex,
     checked_size,
     find_radiographs,
@@ -21,8 +23,6 @@ from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.boostcamp import rasterise_packed, read_annotations
 from handseg_bundle_common.formats.rle import decode_packed, read_submission
 from handseg_bundle_common.masks import Packed
-
-_SAME_IMAGES = "name the folder of the radiographs that were segmented"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def predicted_sources(predictions: str | PathLike[str], images: str | PathLike[s
     for name, codes in submission.items():
         found = index.find(key_of(name), name)
         if found is None:
-            raise HandsegInputError(path, f"has {name!r}, which {images} does not hold", _SAME_IMAGES)
+            raise HandsegInputError(path, f"has {name!r}, which {images} does not hold", SAME_IMAGES)
         _, image = found
         checked_size(image, sizes.get(name))
         sources.append(MaskSource(name, image, partial(_decode, tuple(codes.values()), f"{path}, {name}")))
@@ -72,21 +72,24 @@ def predicted_sources(predictions: str | PathLike[str], images: str | PathLike[s
 def annotated_sources(labels: str | PathLike[str]) -> list[MaskSource]:
     """Return the annotated radiographs of a data set.
 
+    An image is named `image.png`, or by its path below `DCM` where several have that name.
+
     Args:
         labels: folder in the layout of the data set.
 
     Raises:
-        HandsegInputError: there is no image or no polygon, one lacks its counterpart, or two images have one name.
+        HandsegInputError: there is no image or no polygon, or one lacks its counterpart.
     """
     items = data_list(labels)
     if "label" not in items[0]:
         raise HandsegInputError(labels, "has images without polygons", "name the data set with its polygons")
-    first: dict[str, str] = {}
-    for item in items:
-        other = first.setdefault(item["image_name"], item["image"])
-        if other != item["image"]:
-            raise HandsegInputError(item["image"], f"has the same name as {other}", "rename one of them")
-    return [MaskSource(item["image_name"], Path(item["image"]), partial(_rasterise, item["label"])) for item in items]
+    images = [Path(item["image"]) for item in items]
+    root, count = Path(labels).absolute() / "DCM", Counter(image.name for image in images)
+    names = [image.name if count[image.name] == 1 else image.relative_to(root).as_posix() for image in images]
+    return [
+        MaskSource(name, image, partial(_rasterise, item["label"]))
+        for name, image, item in zip(names, images, items, strict=True)
+    ]
 
 
 def _decode(codes: Sequence[str], source: str, height: int, width: int) -> Packed:

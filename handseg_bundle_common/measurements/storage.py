@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 
-from handseg_bundle_common import anatomy, drawing, laterality, masks, metrics
+from handseg_bundle_common import anatomy, drawing, laterality, masks, measurements, transforms
+from handseg_bundle_common.datasets import moments, wrist
+from handseg_bundle_common.digests import code_digest
 from handseg_bundle_common.files import write_atomically
-from handseg_bundle_common.formats import boostcamp, radiograph, rle
+from handseg_bundle_common.formats import boostcamp, dicom, inversion, nifti_picture, picture, radiograph, rle, stored
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.measurements.results import HandRows
 from handseg_bundle_common.measurements.scale import Scale
+from handseg_bundle_common.metrics import crops
 
-# Modules beside those of this package that decide what is measured; images that others have measured are done again.
-_MAKERS = (anatomy, boostcamp, drawing, laterality, masks, radiograph, rle, metrics.crops)
+# Modules that decide what is measured and drawn; images that others have measured are done again.
+_READERS = boostcamp, dicom, inversion, nifti_picture, picture, radiograph, rle, stored
+_MAKERS = measurements, anatomy, crops, drawing, laterality, masks, moments, transforms, wrist, *_READERS
 
 
 def measures_key(name: str, image: Path, packed: Packed, scale: Scale) -> str:
@@ -25,17 +28,11 @@ def measures_key(name: str, image: Path, packed: Packed, scale: Scale) -> str:
     Raises:
         OSError: the radiograph cannot be read.
     """
-    digest = hashlib.sha256(_code().encode())
+    digest = hashlib.sha256(code_digest(*_MAKERS).encode())
     digest.update(json.dumps([name, scale.spacing_mm, packed.shape]).encode())
     digest.update(packed.tobytes())
     digest.update(image.read_bytes())
     return digest.hexdigest()
-
-
-@cache
-def _code() -> str:
-    modules = [*sorted(Path(__file__).parent.glob("*.py")), *(Path(str(module.__file__)) for module in _MAKERS)]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in modules)).hexdigest()
 
 
 def write_rows(path: Path, key: str, rows: HandRows) -> None:

@@ -52,6 +52,17 @@ class ImageScores:
         return float(np.nanmean(self.per_bone()))
 
 
+def paired(scores: ImageScores, other: ImageScores) -> tuple[ImageScores, ImageScores] | None:
+    """Return the scores of the images that both have, by name and in the order of the first; None if there is none."""
+    rows = {name: row for row, name in enumerate(other.image_names)}
+    common = [(row, rows[name]) for row, name in enumerate(scores.image_names) if name in rows]
+    if not common:
+        return None
+    own, theirs = map(list, zip(*common, strict=True))
+    names = [scores.image_names[row] for row in own]
+    return ImageScores(names, scores.dice[own]), ImageScores(names, other.dice[theirs])
+
+
 def write_scores(path: str | PathLike[str], scores: ImageScores) -> None:
     """Write a CSV with one row an image and one column a bone; NaN stays empty.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from handseg_bundle_common.engine.mlflow_runs import database_file, wanted_uri
+from handseg_bundle_common.engine.short_paths import without_login
 from handseg_bundle_common.errors import HandsegInputError
 
 # A server that does not answer is no reason to wait for minutes, as MLflow does by default.
@@ -70,16 +70,17 @@ def store_errors(uri: str) -> Iterator[None]:
     try:
         with _environment(_SILENT):
             yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    # A database without its driver is an ImportError.
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         # A password has no place in a message.
-        shown = re.sub(r"//[^/@]*@", "//", uri)
+        shown = without_login(uri)
         remedy = "see whether it is the right database or server, and whether it runs"
         raise HandsegInputError(shown, f"MLflow cannot use it ({_short(reason)})", remedy) from error
 
 
 def _short(reason: str, length: int = 200) -> str:
-    reason = re.sub(r"//[^/@\s]*@", "//", reason)
+    reason = without_login(reason)
     return reason if len(reason) <= length else f"{reason[:length]}..."
 
 

@@ -31,12 +31,21 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_predictions_and_labels_give_the_same_tables(given: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["measure", *given.split(), "--output", "out", "--spacing-mm", "0.5"]) == 0
     assert capsys.readouterr().out == "1 measured in mm: out\n"
-    assert "hand.png,Radius,10.0000,5.0000,50.0000," in Path("out/bones.csv").read_text()
+    assert "hand.png,Radius,10.0000,5.0000,50.0000," in Path("out/bone_sizes.csv").read_text()
+
+
+def test_what_predict_wrote_into_the_same_folder_stays() -> None:
+    Path("results/overlays").mkdir()
+    for name in ("overlays/hand.png", "bones.csv"):
+        Path("results", name).write_text("of another verb")
+    measure(predictions="results", images="data", output="results", workers=1).start()
+    assert {Path("results", name).read_text() for name in ("overlays/hand.png", "bones.csv")} == {"of another verb"}
+    assert Path("results/measured/hand.png").is_file()
 
 
 def test_overlays_are_a_switch(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["measure", "--labels", "data", "--output", "out", "--workers", "1", "--overlays", "False"]) == 0
-    assert not Path("out/overlays").exists()
+    assert not Path("out/measured").exists()
 
 
 def test_an_impossible_spacing_is_told_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,14 +39,16 @@ def test_a_record_is_made_checked_and_listed(capsys) -> None:
     assert not Path("mlflow.db").exists()
 
 
-def test_a_complete_record_ends_with_0(capsys) -> None:
-    client = mlflow.MlflowClient("sqlite:///mlflow.db")
+def test_a_complete_record_ends_with_0(capsys, tmp_path) -> None:
+    # MLflow keeps stores by their addresses, and a relative one may be that of another test's folder.
+    store = f"sqlite:///{tmp_path}/runs.db"
+    client = mlflow.MlflowClient(store)
     run = client.create_run(client.create_experiment("trials"), run_name="one").info.run_id
     client.set_terminated(run)
     texts = ["--hypothesis", "It runs.", "--conclusion", "It does."]
-    assert main(["record", "new", "--run", "one", "--experiment", "trials", *texts]) == 0
+    assert main(["record", "new", "--run", "one", "--experiment", "trials", *texts, "--tracking_uri", store]) == 0
     capsys.readouterr()
-    assert main(["record", "check", "records/one.md"]) == 0
+    assert main(["record", "check", "records/one.md", "--tracking_uri", store]) == 0
     assert capsys.readouterr().out == "1 record complete\n"
 
 

@@ -49,6 +49,7 @@ def test_a_radiograph_has_the_size_that_was_segmented(tmp_path: Path) -> None:
 def test_radiographs_have_keys_and_drawn_pictures_are_passed_over(tmp_path: Path) -> None:
     path = draw(tmp_path / "p/a.png")
     draw(tmp_path / "overlays/a.png")
+    draw(tmp_path / "measured/a.png")
     draw(tmp_path / "run/disagreement/p/a.png")
     assert find_radiographs(tmp_path) == [(("p", "a"), path)]
     inner = draw(tmp_path / "DCM/q/b.png")

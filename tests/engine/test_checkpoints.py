@@ -126,6 +126,12 @@ def test_resume_on_other_data_is_refused(tmp_path):
         _train(tmp_path / "a.pt", 2, resume=True, images=6)
 
 
+def test_a_refused_resume_leaves_the_records_of_the_training_alone(tmp_path):
+    _train(tmp_path / "a.pt", 1, resume=False, settings={"fold": 0})
+    with pytest.raises(HandsegInputError, match="fold 0 instead of 1"):
+        _trainer(tmp_path / "a.pt", 2, resume=True, settings={"fold": 1})
+
+
 def test_resume_with_other_settings_is_refused_in_one_sentence(tmp_path):
     _train(tmp_path / "a.pt", 1, resume=False, settings={"fold": 0, "image_size": 512, "window_size": None})
     with pytest.raises(HandsegInputError) as caught:

@@ -82,6 +82,29 @@ def test_a_crashed_training_is_marked_as_failed(tracker, tmp_path):
     assert run.info.status == "FAILED"
 
 
+def test_a_run_whose_files_cannot_be_logged_does_not_run_for_ever(tracker, tmp_path):
+    trainer = Engine(lambda *_: None)
+    tracker.attach(trainer)
+    (tmp_path / "output" / "scores.csv").write_text("image_name\n\0")
+    with pytest.raises(HandsegInputError, match=r"scores\.csv"):
+        trainer.run([0])
+    _, (run,) = _runs(tmp_path)
+    assert run.info.status == "FAILED"
+
+
+def test_what_stopped_a_training_is_told_even_if_its_files_cannot_be_logged(tracker, tmp_path):
+    def crash(*_):
+        raise RuntimeError("out of memory")
+
+    trainer = Engine(crash)
+    tracker.attach(trainer)
+    (tmp_path / "output" / "scores.csv").write_text("image_name\n\0")
+    with pytest.raises(RuntimeError, match="out of memory"):
+        trainer.run([0])
+    _, (run,) = _runs(tmp_path)
+    assert run.info.status == "FAILED"
+
+
 def test_a_name_that_comes_again_is_a_run_of_its_own(tracker, tmp_path):
     _evaluator(tracker).run()
     MLflowTracker(f"sqlite:///{tmp_path}/mlflow.db", "trial", str(tmp_path)).attach(engine := Engine(lambda *_: None))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from handseg_bundle_common.anatomy import CHANNEL
+from handseg_bundle_common.datasets import wrist_angle
+from handseg_bundle_common.formats.boostcamp import read_annotations
 from handseg_bundle_common.measurements import Indices, measure_hand
 from handseg_bundle_common.measurements.indices import METACARPALS
+
+OF_CARPAL_HEIGHT = {"carpal_height", "carpal_height_ratio", "revised_carpal_height_ratio"}
 
 
 def indices(packed: np.ndarray) -> Indices:
@@ -65,14 +71,24 @@ def test_midshafts_of_simulated_metacarpals_are_as_wide_as_their_distance_map_sa
         assert abs(end - start) == pytest.approx(2 * near.max() - 1, abs=1.5)
 
 
+def test_the_angle_of_the_wrist_is_that_of_its_polygons(sample_hand, sample_data: Path) -> None:
+    """Polygons are measured without drawing a pixel, whole; a mirrored and turned picture has the same angle."""
+    for name in ("sim29-0001_L", "sim29-0002_R", "sim29-0004_L"):
+        (label,) = sample_data.glob(f"outputs_json/*/{name}.json")
+        packed = sample_hand(name)[1]
+        expected = pytest.approx(wrist_angle(read_annotations(label)), abs=1)
+        for seen in (packed, np.ascontiguousarray(np.rot90(packed)), np.ascontiguousarray(packed[:, ::-1])):
+            assert indices(seen).wrist_angle.value == expected
+
+
 @pytest.mark.parametrize(
     ("bone", "missing"),
     [
-        ("finger-11", {"carpal_height", "carpal_height_ratio", "revised_carpal_height_ratio", "metacarpal_index"}),
-        ("Radius", {"carpal_height", "carpal_height_ratio", "revised_carpal_height_ratio", "ulnar_variance"}),
+        ("finger-11", {*OF_CARPAL_HEIGHT, "metacarpal_index", "wrist_angle"}),
+        ("Radius", {*OF_CARPAL_HEIGHT, "ulnar_variance", "wrist_angle"}),
         ("Capitate", {"revised_carpal_height_ratio"}),
         ("finger-19", {"metacarpal_index"}),
-        ("Ulna", {"ulnar_variance"}),
+        ("Ulna", {"ulnar_variance", "wrist_angle"}),
         ("Pisiform", set()),
     ],
 )

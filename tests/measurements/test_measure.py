@@ -30,7 +30,7 @@ def sources(draw_hand, rectangles, tmp_path: Path) -> list[MaskSource]:
 
 def lengths(output: Path) -> dict[str, tuple[float, str]]:
     """Return length and unit of the third metacarpal, 48 px long, by image."""
-    with (output / "bones.csv").open(newline="") as file:
+    with (output / "bone_sizes.csv").open(newline="") as file:
         of_bone = [row for row in csv.DictReader(file) if row["bone"] == "finger-11"]
     return {row["image_name"]: (float(row["length"]), row["unit"]) for row in of_bone}
 
@@ -43,7 +43,7 @@ def test_each_image_has_the_unit_that_its_file_tells(sources, tmp_path: Path) ->
     assert measure(sources, tmp_path / "out") == Measured(in_mm=1, in_px=1)
     found = lengths(tmp_path / "out")
     assert found == {"a.png": (48, "px"), "b.nii.gz": (pytest.approx(9.6, abs=1e-3), "mm")}
-    assert sorted(path.name for path in (tmp_path / "out" / "overlays").iterdir()) == ["a.png", "b.nii.gz.png"]
+    assert sorted(path.name for path in (tmp_path / "out" / "measured").iterdir()) == ["a.png", "b.nii.gz.png"]
 
 
 def test_measured_images_are_taken_until_something_changes(sources, tmp_path: Path, monkeypatch) -> None:
@@ -59,7 +59,7 @@ def test_measured_images_are_taken_until_something_changes(sources, tmp_path: Pa
     assert tables[0] == tables[1]
     assert len(measured) == 2
     (output / "cases" / "a.png.json").write_text('{"key": ')
-    (output / "overlays" / "b.nii.gz.png").unlink()
+    (output / "measured" / "b.nii.gz.png").unlink()
     measure(sources, output)
     assert len(measured) == 4
     measure(sources, output, spacing_mm=0.5)
@@ -76,16 +76,16 @@ def test_an_interrupted_run_goes_on(sources, tmp_path: Path) -> None:
     output = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         measure([sources[0], dataclasses.replace(sources[1], masks=interrupt)], output)
-    assert sorted(path.name for path in output.iterdir()) == ["cases", "overlays"]
+    assert sorted(path.name for path in output.iterdir()) == ["cases", "measured"]
     measure(sources, output)
     assert len(lengths(output)) == 2
 
 
 def test_overlays_are_left_out_on_request(sources, tmp_path: Path) -> None:
     measure(sources, tmp_path / "out", overlays=False)
-    assert not (tmp_path / "out" / "overlays").exists()
+    assert not (tmp_path / "out" / "measured").exists()
     measure(sources, tmp_path / "out")
-    assert len(list((tmp_path / "out" / "overlays").iterdir())) == 2
+    assert len(list((tmp_path / "out" / "measured").iterdir())) == 2
 
 
 def test_a_source_can_be_sent_to_another_process(sample_data: Path) -> None:

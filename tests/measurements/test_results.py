@@ -38,7 +38,7 @@ def write(folder: MeasuresFolder, hand: np.ndarray, scale: Scale) -> None:
 def test_every_bone_hand_and_pair_has_a_row(hand: np.ndarray, tmp_path: Path) -> None:
     with MeasuresFolder(tmp_path) as folder:
         write(folder, hand, Scale(0.5))
-    bones = {row["bone"]: row for row in rows(tmp_path / "bones.csv")}
+    bones = {row["bone"]: row for row in rows(tmp_path / "bone_sizes.csv")}
     assert list(bones) == list(BONE_NAMES)
     third = bones["finger-11"]
     assert (third["image_name"], third["unit"], third["cut"]) == ("a/hand_R.jpg", "mm", "no")
@@ -57,7 +57,7 @@ def test_every_bone_hand_and_pair_has_a_row(hand: np.ndarray, tmp_path: Path) ->
 def test_what_is_missing_or_cut_has_empty_cells_and_a_reason(hand: np.ndarray, tmp_path: Path) -> None:
     with MeasuresFolder(tmp_path) as folder:
         write(folder, hand, Scale())
-    bones = {row["bone"]: row for row in rows(tmp_path / "bones.csv")}
+    bones = {row["bone"]: row for row in rows(tmp_path / "bone_sizes.csv")}
     assert [bones["Lunate"][name] for name in ("length", "area", "mean_intensity", "unit", "cut")] == [
         "",
         "",

@@ -99,12 +99,15 @@ def test_labels_are_rasterised(sample_data: Path) -> None:
     assert np.bitwise_or.reduce(sources[0].masks(512, 512), axis=None) == 2**NUM_BONES - 1
 
 
-def test_labels_need_polygons_and_images_names_of_their_own(tmp_path: Path, images: Path) -> None:
+def test_labels_need_polygons(images: Path) -> None:
     with pytest.raises(HandsegInputError, match="without polygons"):
         annotated_sources(images)
-    data = tmp_path / "data"
-    for patient in ("a", "b"):
-        write_radiograph(data / "DCM" / patient / "same.png", np.zeros(SIZE, np.float32))
-        write_annotations(data / "outputs_json" / patient / "same.json", {})
-    with pytest.raises(HandsegInputError, match="has the same name as"):
-        annotated_sources(data)
+
+
+def test_labelled_images_of_one_name_are_named_by_their_paths(tmp_path: Path) -> None:
+    for name in ("a/left", "b/left", "b/deep/left", "b/right"):
+        write_radiograph(tmp_path / "DCM" / f"{name}.png", np.zeros(SIZE, np.float32))
+        write_annotations(tmp_path / "outputs_json" / f"{name}.json", {})
+    sources = {source.name: source.image for source in annotated_sources(tmp_path)}
+    assert set(sources) == {"a/left.png", "b/left.png", "b/deep/left.png", "right.png"}
+    assert all(image.as_posix().endswith(f"/{name}") for name, image in sources.items())

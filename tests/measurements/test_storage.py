@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from handseg_bundle_common import measurements, transforms
+from handseg_bundle_common.formats import dicom
 from handseg_bundle_common.measurements import Scale
 from handseg_bundle_common.measurements.results import HandRows
 from handseg_bundle_common.measurements.storage import measures_key, read_rows, write_rows
@@ -41,6 +43,17 @@ def test_the_key_tells_what_was_measured_and_by_which_code(tmp_path: Path, monke
     image.write_bytes(b"another picture")
     others.append(measures_key("a.png", image, packed, Scale()))
     image.write_bytes(b"picture")
-    monkeypatch.setattr("handseg_bundle_common.measurements.storage._code", lambda: "other code")
+    monkeypatch.setattr("handseg_bundle_common.measurements.storage.code_digest", lambda *_: "other code")
     others.append(measures_key("a.png", image, packed, Scale()))
     assert len({first, *others}) == 7
+
+
+def test_the_code_is_that_of_all_that_reads_measures_and_draws(tmp_path: Path, monkeypatch) -> None:
+    """DICOM files tell the side and the spacing, and the transforms stretch the contrast of the overlays."""
+    asked: list[object] = []
+    monkeypatch.setattr(
+        "handseg_bundle_common.measurements.storage.code_digest", lambda *modules: asked.extend(modules) or ""
+    )
+    (tmp_path / "a.png").write_bytes(b"picture")
+    measures_key("a.png", tmp_path / "a.png", np.zeros((4, 6), np.uint32), Scale())
+    assert {measurements, dicom, transforms} <= set(asked)

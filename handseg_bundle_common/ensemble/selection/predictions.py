@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.datasets import Item, data_list
-from handseg_bundle_common.datasets.predictions import SUBMISSION
+from handseg_bundle_common.datasets.predictions import SUBMISSION, FileIndex, key_of
 from handseg_bundle_common.ensemble.members import WINDOW_IDS
 from handseg_bundle_common.ensemble.network import Combine
 from handseg_bundle_common.errors import HandsegInputError
@@ -116,11 +116,10 @@ def match_images(models: Sequence[ModelPredictions], data_dir: str | PathLike[st
     items = data_list(data_dir)
     if "label" not in items[0]:
         raise HandsegInputError(data_dir, "has images without polygons", "name the data set with its polygons")
-    by_name: dict[str, list[int]] = {}
-    for number, item in enumerate(items):
-        for name in (item["image_name"], _full_name(item)):
-            by_name.setdefault(name, []).append(number)
-    named = [_find(model, by_name, data_dir) for model in models]
+    numbers = {Path(item["image"]): number for number, item in enumerate(items)}
+    root = Path(data_dir).absolute() / "DCM"
+    index = FileIndex(data_dir, ((key_of(image.relative_to(root)), image) for image in numbers))
+    named = [_find(model, index, numbers, data_dir) for model in models]
     wanted = sorted(set().union(*named))
     for model, found in zip(models, named, strict=True):
         missing = [_full_name(items[number]) for number in wanted if number not in found]
@@ -229,18 +228,18 @@ def _full_name(item: Item) -> str:
     return f"{item['patient']}/{item['image_name']}"
 
 
-def _find(model: ModelPredictions, by_name: dict[str, list[int]], data_dir: str | PathLike[str]) -> dict[int, str]:
+def _find(
+    model: ModelPredictions, index: FileIndex, numbers: Mapping[Path, int], data_dir: str | PathLike[str]
+) -> dict[int, str]:
     """Return the names of a model's images by their places in the data set."""
     found: dict[int, str] = {}
     for name in model.image_names:
-        places = by_name.get(name) or by_name.get("/".join(PurePosixPath(name).parts[-2:]), [])
-        if len(places) > 1:
-            problem = f"has {name!r}, which {data_dir} holds {len(places)} times"
-            raise HandsegInputError(model.folder, problem, "predict again with --keep-folders")
-        if not places:
+        place = index.find(key_of(name), name)
+        if place is None:
             raise HandsegInputError(model.folder, f"has {name!r}, which {data_dir} does not hold", _SAME_IMAGES)
-        if found.setdefault(places[0], name) != name:
-            problem = f"has one image twice, as {found[places[0]]!r} and as {name!r}"
+        number = numbers[place[1]]
+        if found.setdefault(number, name) != name:
+            problem = f"has one image twice, as {found[number]!r} and as {name!r}"
             raise HandsegInputError(model.folder, problem, _SAME_IMAGES)
     return found
 

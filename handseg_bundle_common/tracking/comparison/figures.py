@@ -28,6 +28,7 @@ from handseg_bundle_common.charts import (
     plain,
 )
 from handseg_bundle_common.metrics import Interval
+from handseg_bundle_common.metrics.differences import FEWEST_PATIENTS
 from handseg_bundle_common.tracking.comparison.runs import AVERAGED, LOSS, VALIDATION
 from handseg_bundle_common.tracking.comparison.scores import Comparison, Entry
 
@@ -177,7 +178,7 @@ def _difference_chart(shown: Sequence[Entry], base: Entry, reach: float, number:
     )
     caption = (
         f"Dice of each run less that of the baseline, run {base.number}, on the images that both have, with 95 % "
-        "intervals bootstrapped over patients; filled where the interval leaves out 0."
+        f"intervals bootstrapped over patients; filled where it leaves out 0, with {FEWEST_PATIENTS} patients at least."
     )
     name = CHARTS[2] if number == 0 else f"{CHARTS[2]}_{number + 1}"
     runs = ", ".join(str(entry.number) for entry in shown)

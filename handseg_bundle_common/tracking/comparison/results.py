@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from handseg_bundle_common.charts import save_chart
+from handseg_bundle_common.engine.mlflow_log import KIND
 from handseg_bundle_common.engine.tracking import unique_run_name
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder, write_atomically
 from handseg_bundle_common.tracking.comparison.figures import CHARTS, comparison_charts
 from handseg_bundle_common.tracking.comparison.page import comparison_page
-from handseg_bundle_common.tracking.comparison.runs import COMPARISON, KIND_TAG, finished_runs, named_runs
+from handseg_bundle_common.tracking.comparison.runs import COMPARISON, finished_runs, named_runs
 from handseg_bundle_common.tracking.comparison.scores import Comparison, compare
 from handseg_bundle_common.tracking.comparison.text import comparison_markdown, write_differences, write_runs
 from handseg_bundle_common.tracking.store import find_experiment, store_errors
@@ -23,7 +25,8 @@ PAGE, MARKDOWN, TABLE, DIFFERENCES, FIGURES = (
     "comparison.md",
     "comparison.csv",
     "differences.csv",
-    "figures",
+    # A folder of its own: handseg analyze has a figure of the same name in `figures`.
+    "comparison_figures",
 )
 
 _MOST_RUNS = 100
@@ -73,9 +76,9 @@ def write_comparison(comparison: Comparison, output: str | PathLike[str]) -> Pat
     figures = make_folder(folder / FIGURES)
     charts = comparison_charts(comparison)
     drawn = [(chart, save_chart(figures, chart)) for chart in charts]
-    for path in figures.glob("*.png"):
+    for path in _charts(folder):
         # An earlier comparison of more runs has left more of them.
-        if path.stem.startswith(CHARTS) and path not in {written for _, written in drawn}:
+        if path not in {written for _, written in drawn}:
             path.unlink()
     write_runs(folder / TABLE, comparison)
     write_differences(folder / DIFFERENCES, comparison)
@@ -108,17 +111,22 @@ def log_comparison(client: Any, comparison: Comparison, output: str | PathLike[s
     folder = Path(output)
     base = comparison.baseline
     with store_errors(client.tracking_uri):
-        run_id = client.create_run(experiment.experiment_id, run_name=name, tags={KIND_TAG: COMPARISON}).info.run_id
+        run_id = client.create_run(experiment.experiment_id, run_name=name, tags={KIND: COMPARISON}).info.run_id
         try:
             client.log_param(run_id, "compared_runs", ",".join(run.run_id for run in comparison.runs))
             client.log_param(run_id, "baseline", "" if base is None else base.run.run_id)
             for file in (PAGE, MARKDOWN, TABLE, DIFFERENCES):
                 client.log_artifact(run_id, str(folder / file))
-            for path in sorted((folder / FIGURES).glob("*.png")):
-                if path.stem.startswith(CHARTS):
-                    client.log_artifact(run_id, str(path), FIGURES)
+            for path in _charts(folder):
+                client.log_artifact(run_id, str(path), FIGURES)
         except BaseException:
             client.set_terminated(run_id, "FAILED")
             raise
         client.set_terminated(run_id)
     return name
+
+
+def _charts(folder: Path) -> list[Path]:
+    """Return the figures that comparisons have drawn in a folder, and no others."""
+    name = re.compile(rf"({'|'.join(CHARTS)})(_\d+)?\.png")
+    return sorted(path for path in (folder / FIGURES).iterdir() if name.fullmatch(path.name))

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tqdm import tqdm
+
+from handseg_bundle_common.engine.mlflow_log import KIND, PARENT
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.tracking.runs import TrackedRun, experiment_runs, find_run, metric_history, read_run
 
-KIND_TAG, PARENT_TAG = "handseg.kind", "mlflow.parentRunId"
 COMPARISON = "comparison"
 VALIDATION, AVERAGED, LOSS = "val_mean_dice", "swa_mean_dice", "train_loss"
 FINAL = "mean_dice"
@@ -33,7 +35,7 @@ class Run(TrackedRun):
     @property
     def kind(self) -> str:
         """Training, evaluation, cross-validation or analysis; empty for runs that do not tell."""
-        return printable(self.tags.get(KIND_TAG, ""))
+        return printable(self.tags.get(KIND, ""))
 
     @property
     def minutes(self) -> float | None:
@@ -66,9 +68,9 @@ def named_runs(client: Any, experiment: str, names: Sequence[str]) -> list[Run]:
         HandsegInputError: a run is not there, has no scores or scores that cannot be read, or is a comparison itself.
     """
     found: dict[str, Run] = {}
-    for name in names:
+    for name in tqdm(names, desc="read", unit="run", leave=False, disable=None):
         tracked = find_run(client, experiment, name)
-        if tracked.tags.get(KIND_TAG) == COMPARISON:
+        if tracked.tags.get(KIND) == COMPARISON:
             raise HandsegInputError(_OPTION, f"{printable(name)!r} is a comparison itself", "name the runs it compares")
         run = _with_curves(client, tracked)
         if not run.has_scores:
@@ -89,16 +91,17 @@ def finished_runs(client: Any, experiment: str) -> tuple[list[Run], list[LeftOut
     """
     runs: list[Run] = []
     left_out: list[LeftOut] = []
-    entries = [run for run in experiment_runs(client, experiment) if run.data.tags.get(KIND_TAG) != COMPARISON]
-    for entry in sorted(entries, key=lambda entry: int(entry.info.start_time)):
+    entries = [run for run in experiment_runs(client, experiment) if run.data.tags.get(KIND) != COMPARISON]
+    entries.sort(key=lambda entry: int(entry.info.start_time))
+    for entry in tqdm(entries, desc="read", unit="run", leave=False, disable=None):
         run, reason = _comparable(client, entry)
         if run is None:
             left_out.append(LeftOut(printable(entry.info.run_name), reason))
         else:
             runs.append(run)
     names = {run.run_id: run.name for run in runs}
-    parts = [run for run in runs if run.tags.get(PARENT_TAG) in names]
-    left_out += [LeftOut(run.name, f"part of {names[run.tags[PARENT_TAG]]}") for run in parts]
+    parts = [run for run in runs if run.tags.get(PARENT) in names]
+    left_out += [LeftOut(run.name, f"part of {names[run.tags[PARENT]]}") for run in parts]
     kept = [run for run in runs if run not in parts]
     if not kept:
         why = "; ".join(f"{one.name}: {one.reason}" for one in left_out[:5]) or "it is empty"

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from handseg_bundle_common.anatomy import CHANNEL, SMALL_BONES
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.metrics import Difference, ImageScores, Interval, bootstrap_interval, dice_differences
+from handseg_bundle_common.metrics import Difference, Interval, dice_differences
+from handseg_bundle_common.metrics.differences import ALL, ENOUGH_PATIENTS, SMALL, dice_with_intervals, patients_caution
+from handseg_bundle_common.metrics.scores import paired
 from handseg_bundle_common.tracking.comparison.runs import FINAL, VALIDATION, LeftOut, Run
 from handseg_bundle_common.tracking.comparison.settings import (
     FINGERPRINT,
@@ -20,8 +21,6 @@ from handseg_bundle_common.tracking.comparison.settings import (
     differing_environment,
     differing_settings,
 )
-
-SMALL_CHANNELS = [CHANNEL[name] for name in SMALL_BONES]
 
 _SMALL = "small_bone_dice"
 _NAN = float("nan")
@@ -91,7 +90,7 @@ class Comparison:
         found = []
         fingerprints = {run.parameters[FINGERPRINT] for run in self.runs if FINGERPRINT in run.parameters}
         if len(fingerprints) > 1:
-            found.append("The runs do not all have the same data: their fingerprints differ.")
+            found.append(f"The runs do not all have the same data: their fingerprints differ{self._other_data()}.")
         others = [entry.number for entry in self.entries if entry.remark == OTHER_IMAGES]
         if others:
             found.append(f"Scored on other images than the baseline: {_numbered(others)}.")
@@ -101,7 +100,18 @@ class Comparison:
         unscored = [entry.number for entry in self.entries if entry.run.scores is None]
         if unscored:
             found.append(f"Without scores of images, so without difference: {_numbered(unscored)}.")
-        return found
+        patients = [len(set(entry.run.scores.patients)) for entry in self.entries if entry.run.scores is not None]
+        patients += [entry.differences[ALL].patients for entry in self.entries if entry.differences]
+        caution = patients_caution(min(patients, default=ENOUGH_PATIENTS))
+        return [*found, caution] if caution else found
+
+    def _other_data(self) -> str:
+        """Return which runs have other data than the baseline, whose images are paired with theirs all the same."""
+        if self.baseline is None:
+            return ""
+        own = self.baseline.run.parameters.get(FINGERPRINT)
+        others = [entry.number for entry in self.entries if entry.run.parameters.get(FINGERPRINT, own) != own]
+        return f" from the baseline's in {_numbered(others)}, and images are paired by name only" if others else ""
 
 
 BASELINE, OTHER_IMAGES, NO_IMAGES = "baseline", "other images", "no scores of images"
@@ -167,7 +177,7 @@ def _entry(run: Run, base: Run | None) -> dict[str, Any]:
         return {**found, "remark": NO_IMAGES}
     if base is None or base.scores is None or run is base:
         return {**found, "remark": BASELINE if run is base else NO_IMAGES, "images": len(run.scores.image_names)}
-    pair = _paired(run.scores, base.scores)
+    pair = paired(run.scores, base.scores)
     if pair is None:
         return {**found, "remark": OTHER_IMAGES}
     own, other = pair
@@ -180,7 +190,8 @@ def _scores(run: Run) -> tuple[Interval, Interval, str]:
     if run.scores is not None:
         dice, patients = run.scores.dice, run.scores.patients
         source = f"{len(dice)} images of {len(set(patients))} patients"
-        return bootstrap_interval(dice, patients), bootstrap_interval(dice[:, SMALL_CHANNELS], patients), source
+        found = dice_with_intervals(run.scores)
+        return found[ALL], found[SMALL], source
     small = _logged(run, _SMALL)
     if FINAL in run.metrics:
         return _logged(run, FINAL), small, "numbers of its end"
@@ -190,17 +201,6 @@ def _scores(run: Run) -> tuple[Interval, Interval, str]:
 
 def _logged(run: Run, name: str) -> Interval:
     return Interval(*(run.metrics.get(name + end, _NAN) for end in ("", "_low", "_high")))
-
-
-def _paired(scores: ImageScores, other: ImageScores) -> tuple[ImageScores, ImageScores] | None:
-    """Return the scores of two runs for the images that both have, in the same order; None if there is none."""
-    rows = {name: row for row, name in enumerate(other.image_names)}
-    common = [(row, rows[name]) for row, name in enumerate(scores.image_names) if name in rows]
-    if not common:
-        return None
-    own, theirs = map(list, zip(*common, strict=True))
-    names = [scores.image_names[row] for row in own]
-    return ImageScores(names, scores.dice[own]), ImageScores(names, other.dice[theirs])
 
 
 def _most(entry: Entry, comparison: Comparison) -> int:

@@ -30,14 +30,25 @@ def check_records(paths: Sequence[Path], folder: Path, tracking_uri: str | None)
         The number of records, and every problem, by file and line.
 
     Raises:
-        HandsegInputError: there is no record, one cannot be read, or MLflow cannot be asked.
+        HandsegInputError: there is no record, one that is named cannot be read, or MLflow cannot be asked.
     """
-    records = [read_record(path) for path in paths or record_files(folder)]
-    if not records:
+    found: list[Record | Problem] = [read_record(path) for path in paths]
+    found = found or [_read(path) for path in record_files(folder)]
+    if not found:
         raise HandsegInputError(folder, "holds no record", "write one with handseg record new")
+    records = [record for record in found if isinstance(record, Record)]
+    unread = [problem for problem in found if isinstance(problem, Problem)]
     is_asked = tracking_uri is not None and any(record.fact(RUN_ID) for record in records)
     client = open_store(tracking_uri) if is_asked and tracking_uri is not None else None
-    return len(records), sorted(problem for record in records for problem in _problems(record, client))
+    return len(found), sorted(unread + [problem for record in records for problem in _problems(record, client)])
+
+
+def _read(path: Path) -> Record | Problem:
+    """Return a record, or what keeps it from being read, which is no reason to leave out the others."""
+    try:
+        return read_record(path)
+    except HandsegInputError as error:
+        return Problem(path, 1, error.problem, error.remedy)
 
 
 def _problems(record: Record, client: Any | None) -> list[Problem]:

@@ -9,10 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from handseg_bundle_common.metrics import ImageScores, Interval
-from handseg_bundle_common.tracking.comparison.settings import Setting, differing_environment, differing_settings
+from handseg_bundle_common.metrics.differences import dice_with_intervals, patients_caution
+from handseg_bundle_common.tracking.comparison.settings import (
+    FINGERPRINT,
+    Setting,
+    differing_environment,
+    differing_settings,
+)
 from handseg_bundle_common.tracking.records.markdown import MISSING, escaped, table
 from handseg_bundle_common.tracking.records.markers import CHANGES, DATA, FACTS, RESULT
-from handseg_bundle_common.tracking.records.results import LABELS, Gains, dice_with_intervals, gains_over
+from handseg_bundle_common.tracking.records.results import LABELS, Gains, gains_over
 from handseg_bundle_common.tracking.runs import TrackedRun
 
 RUN_ID, PARENT_ID, DATE, EXPERIMENT = "run id", "parent run id", "date", "experiment"
@@ -29,6 +35,10 @@ _DATA = {
 }
 _DICE = "Dice"
 _STATUS = {"FINISHED": "Finished", "FAILED": "Failed", "KILLED": "Stopped"}
+_OTHER_DATA = (
+    "The fingerprints of the data of the two runs differ, and images are paired by name only: "
+    "see that images of one name are the same."
+)
 _NOT_YET = "Nothing is filled in yet: `handseg record fill` does it when there is a run."
 
 
@@ -142,11 +152,14 @@ def _counted(images: int, patients: int) -> str:
 
 def _result(run: TrackedRun, parent: TrackedRun | None, validations: tuple[tuple[int, float], ...]) -> str:
     parts = [f"{_state(run)}{_best_epoch(validations)}"]
-    scores = _scores_of(run)
+    scores, before = _scores_of(run), _scores_of(parent)
     if scores is None:
         parts.append("The run has no scores of images, so there are no intervals and no differences.")
     else:
-        parts += _scored(scores, _scores_of(parent), has_parent=parent is not None)
+        parts += _scored(scores, before, has_parent=parent is not None)
+    if parent is not None and scores is not None and before is not None:
+        fingerprints = {of.parameters[FINGERPRINT] for of in (run, parent) if FINGERPRINT in of.parameters}
+        parts += [_OTHER_DATA] * (len(fingerprints) > 1)
     return "\n\n".join(parts)
 
 
@@ -171,11 +184,12 @@ def _best_epoch(validations: tuple[tuple[int, float], ...]) -> str:
 
 def _scored(scores: ImageScores, before: ImageScores | None, *, has_parent: bool) -> list[str]:
     own = {part: dice_text(interval) for part, interval in dice_with_intervals(scores).items()}
-    intervals = "In brackets: 95 % intervals, bootstrapped over patients."
+    gains = None if before is None else gains_over(scores, before)
+    fewest = len(set(scores.patients)) if gains is None else gains.patients
+    intervals = f"In brackets: 95 % intervals, bootstrapped over patients. {patients_caution(fewest)}".rstrip()
     if not has_parent:
         return [table((_DICE, "this run"), [(label, own[part]) for part, label in LABELS.items()]), intervals]
     theirs = {} if before is None else {part: dice_text(one) for part, one in dice_with_intervals(before).items()}
-    gains = None if before is None else gains_over(scores, before)
     differences = {} if gains is None else {part: difference_text(one.gain) for part, one in gains.overall.items()}
     rows = [(label, theirs.get(part), own[part], differences.get(part)) for part, label in LABELS.items()]
     if gains is not None:

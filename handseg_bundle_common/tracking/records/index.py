@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from handseg_bundle_common import __version__
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
-from handseg_bundle_common.metrics.differences import ALL
+from handseg_bundle_common.metrics.differences import ALL, FEWEST_PATIENTS
 from handseg_bundle_common.pages import render_page
 from handseg_bundle_common.tracking.records.content import DATE
 from handseg_bundle_common.tracking.records.document import (
@@ -31,6 +31,7 @@ INDEX, PAGE = "README.md", "index.html"
 _PART = "index"
 _MADE_BY = '<meta name="generator" content="handseg record index">'
 _INTERVAL = re.compile(r"([+-]?\d\.\d+) \((?:([+-]?\d\.\d+) to ([+-]?\d\.\d+)|no interval)\)")
+_PATIENTS = re.compile(r"images that both runs have, \d+ of (\d+) patient")
 # With a parent run: label, parent run, this run, difference; without one: label, this run.
 _COLUMNS = 4
 _HEADER = ("date", "record", "hypothesis", "mean Dice", "difference to the parent run", "conclusion")
@@ -38,17 +39,19 @@ _HEADER = ("date", "record", "hypothesis", "mean Dice", "difference to the paren
 
 @dataclass(frozen=True)
 class Number:
-    """A number of a record with its interval, as text; all empty if there is none."""
+    """A number of a record with its interval, as text, all empty if there is none, and of how many patients it is."""
 
     estimate: str = ""
     low: str = ""
     high: str = ""
+    patients: int = FEWEST_PATIENTS
 
     @classmethod
     def of(cls, text: str) -> Number:
         """Read what a record shows."""
         match = _INTERVAL.fullmatch(text)
-        return cls(*(group or "" for group in match.groups())) if match else cls()
+        estimate, low, high = (group or "" for group in match.groups()) if match else ("", "", "")
+        return cls(estimate, low, high)
 
     @property
     def text(self) -> str:
@@ -69,6 +72,8 @@ class Number:
     @property
     def verdict(self) -> str:
         """Whether a difference is a gain or a loss that its interval is sure of."""
+        if self.patients < FEWEST_PATIENTS:
+            return ""
         if self.low and float(self.low) > 0:
             return "better"
         return "worse" if self.high and float(self.high) < 0 else ""
@@ -120,8 +125,11 @@ def write_index(folder: Path) -> tuple[Path, int]:
         The page, and the number of records.
 
     Raises:
-        HandsegInputError: a file of this name was not written by this command, or none can be written.
+        HandsegInputError: there is no such folder, a file of this name was not written by this command, or none can be
+            written.
     """
+    if not folder.is_dir():
+        raise HandsegInputError(folder, "is no folder", "write a record with handseg record new, or correct --records")
     check_index(folder)
     rows = sorted(map(_row, record_files(folder)), key=lambda row: row.name)
     rows.sort(key=lambda row: row.date, reverse=True)
@@ -150,6 +158,8 @@ def check_index(folder: Path) -> None:
     """
     fill_parts(folder / INDEX, _index_text(folder), {}, [_PART])
     page = folder / PAGE
+    if page.exists() and not page.is_file():
+        raise HandsegInputError(page, "is no file", "move it, or choose another --records")
     if page.exists() and _MADE_BY.encode() not in page.read_bytes()[:2000]:
         raise HandsegInputError(page, "was not written by handseg record index", "move it, or choose another --records")
 
@@ -185,6 +195,12 @@ def _row(path: Path) -> Row:
         date=record.fact(DATE) or "",
         texts={heading: record.written(heading) for heading in (HYPOTHESIS, EXPECTED, CONCLUSION, NEXT_STEP)},
         dice=Number.of(result[-2] if len(result) == _COLUMNS else result[-1] if result else ""),
-        difference=Number.of(result[-1] if len(result) == _COLUMNS else ""),
+        difference=replace(Number.of(result[-1] if len(result) == _COLUMNS else ""), patients=_patients(record)),
         damage=damage,
     )
+
+
+def _patients(record: Record) -> int:
+    """Return of how many patients the difference of a record is."""
+    match = _PATIENTS.search(record.part(RESULT))
+    return int(match[1]) if match else FEWEST_PATIENTS

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.files import printable
 from handseg_bundle_common.tracking.runs import TrackedRun
 from handseg_bundle_common.tracking.store import store_errors
 
@@ -22,14 +23,23 @@ def note_of(text: str) -> str:
     return text if len(text) <= _LIMIT else text[: _LIMIT - len(_CUT)] + _CUT
 
 
-def check_note(client: Any, run: TrackedRun) -> None:
-    """Refuse to write over a note that a person wrote or changed in MLflow.
+def check_note(client: Any, run: TrackedRun, text: str) -> None:
+    """Refuse to write over another record of the run, and over a note that a person wrote or changed in MLflow.
+
+    Args:
+        client: MLflow client.
+        run: the run.
+        text: the record that is to become its note.
 
     Raises:
-        HandsegInputError: the run's note is not that of the record it was last given.
+        HandsegInputError: the run has a record of another title, or its note is not that of its record.
     """
-    note = run.tags.get(NOTE_TAG, "")
-    if note.strip() and note != note_of(_artifact(client, run.run_id)):
+    note, stored = run.tags.get(NOTE_TAG, ""), _artifact(client, run.run_id)
+    title = _title(stored)
+    if stored and title != _title(text):
+        remedy = "go on with that record, or remove record.md and the note of the run"
+        raise HandsegInputError(f"run {run.name}", f"has the record {printable(title)!r} already", remedy)
+    if note.strip() and note != note_of(stored):
         remedy = "copy what you want to keep of it into the record, empty the note and try again"
         raise HandsegInputError(f"run {run.name}", "its note in MLflow was not written by this command", remedy)
 
@@ -43,6 +53,11 @@ def write_note(client: Any, run: TrackedRun, text: str) -> None:
     with store_errors(client.tracking_uri):
         client.log_text(run.run_id, text, ARTIFACT)
         client.set_tag(run.run_id, NOTE_TAG, note_of(text))
+
+
+def _title(text: str) -> str:
+    """Return the first heading of a record."""
+    return next((line.removeprefix("# ").strip() for line in text.splitlines() if line.startswith("# ")), "")
 
 
 def _artifact(client: Any, run_id: str) -> str:

@@ -30,6 +30,8 @@ from handseg_bundle_common.tracking.store import open_store
 WRITTEN = {"hypothesis": HYPOTHESIS, "expected": EXPECTED, "conclusion": CONCLUSION, "next_step": NEXT_STEP}
 
 _VALIDATION = "val_mean_dice"
+# File systems allow 255 bytes; a letter may have four.
+_LONGEST = 60
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def _finish(record: Record, filling: _Filling) -> Path:
     check_index(record.path.parent)
     run = filling.subject.run
     if run is not None:
-        check_note(filling.client, run)
+        check_note(filling.client, run, record.text)
     write_record(record)
     if run is not None:
         write_note(filling.client, run, record.text)
@@ -171,7 +173,9 @@ def _file_name(title: str, *, is_chosen: bool) -> str:
     Raises:
         HandsegInputError: a chosen name is no name of a file, or that of the index.
     """
-    name = title if is_chosen else re.sub(r"[^\w.+]+", "-", title).strip("-.")
+    name = title if is_chosen else re.sub(r"[^\w.+]+", "-", title)[:_LONGEST].strip("-.")
+    if len(name) > _LONGEST:
+        raise HandsegInputError("--name", f"has {len(name)} characters", f"choose one of at most {_LONGEST}")
     if not re.fullmatch(r"[\w+][\w.+-]*", name) or name.casefold() == Path(INDEX).stem.casefold():
         raise HandsegInputError(
             "--name", f"{title!r} cannot name a record", "choose --name of letters, digits, - and _"

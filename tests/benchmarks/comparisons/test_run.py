@@ -110,3 +110,16 @@ def test_a_record_that_is_there_is_filled_and_not_begun_anew(
 def test_a_command_that_fails_is_named(script: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(HandsegInputError, match="exit status 3"):
         script._run(tmp_path, [sys.executable, "-c", "raise SystemExit(3)"])
+
+
+def test_figures_of_the_tests_are_copied_to_the_page(
+    script: ModuleType, plan: dict[str, Any], commands: list[list[str]], tmp_path: Path
+) -> None:
+    drawn = tmp_path / "compared" / "comparison_figures" / "difference_per_bone.png"
+    drawn.parent.mkdir(parents=True)
+    drawn.write_bytes(b"picture")
+
+    (picture,) = script.draw(plan, tmp_path, tmp_path / "docs")
+
+    assert (tmp_path / "docs" / picture).read_bytes() == b"picture"
+    assert option(commands[0], "--runs").split(",") == [f"{name}-test" for name in plan["drawn"]]

@@ -38,6 +38,17 @@ def test_images_are_found_by_any_form_of_their_names(world, rename):
     assert {case.size for case in cases} == {(66, 60)}
 
 
+def test_a_patient_may_have_folders(world):
+    for side in "LR":
+        for kind, suffix in (("DCM", ".png"), ("outputs_json", ".json")):
+            target = world.data / kind / "ID000" / side / f"1{suffix}"
+            target.parent.mkdir()
+            target.write_bytes((world.data / kind / "ID000" / f"image0{suffix}").read_bytes())
+    names = ["ID000/L/1.png", "ID000/R/1.png"]
+    folders = [world.predict(name, flat(names)) for name in ("a", "b")]
+    assert [case.named[0] for case in match_images(read_models(folders), world.data)] == names
+
+
 def test_predictions_of_some_images_are_enough(world):
     some = list(world.truth)[1:3]
     folders = [world.predict(name, flat(some)) for name in ("a", "b")]
@@ -64,7 +75,7 @@ def test_a_name_that_two_patients_share(world):
         source = world.data / kind / "ID000" / f"image0{suffix}"
         (world.data / kind / "ID001" / f"image0{suffix}").write_bytes(source.read_bytes())
     folders = [world.predict(name, flat(["image0.png"])) for name in ("a", "b")]
-    with pytest.raises(HandsegInputError, match=r"has 'image0.png', which .* holds 2 times; .*--keep-folders"):
+    with pytest.raises(HandsegInputError, match=r"holds 'image0.png' 2 times, first as .*--keep-folders"):
         match_images(read_models(folders), world.data)
 
 

@@ -92,7 +92,8 @@ def test_runs_of_other_images_have_no_difference(everything, store):
     assert partly.differences["all"].gain.estimate == pytest.approx(0.01)
     assert (elsewhere.remark, elsewhere.differences) == (OTHER_IMAGES, {})
     warnings = " ".join(everything.warnings)
-    assert "their fingerprints differ" in warnings
+    assert f"their fingerprints differ from the baseline's in run {elsewhere.number}, and images are paired" in warnings
+    assert "Intervals of 2 patients are too narrow" in warnings
     assert f"other images than the baseline: run {elsewhere.number}." in warnings
     assert f"which are not all: run {partly.number}." in warnings
 

@@ -18,7 +18,7 @@ from handseg_bundle_common.tracking.comparison import compare_runs, comparison_t
 from handseg_bundle_common.tracking.comparison.figures import comparison_charts, shortened
 from handseg_bundle_common.tracking.comparison.text import interval_text, number_ranges
 
-FILES = {"comparison.csv", "comparison.html", "comparison.md", "differences.csv", "figures"}
+FILES = {"comparison.csv", "comparison.html", "comparison.md", "differences.csv", "comparison_figures"}
 
 
 @pytest.fixture(scope="module")
@@ -95,17 +95,19 @@ def test_figures_are_drawn_with_one_line_a_run_and_one_row_a_bone(comparison):
 def test_names_that_look_like_formulas_are_drawn_as_they_are(comparison, folder):
     chart = comparison_charts(comparison)[0]
     assert r"\$a_b\$" in chart.figure.axes[0].get_yticklabels()[2].get_text()
-    for path in (folder / "figures").iterdir():
+    for path in (folder / "comparison_figures").iterdir():
         assert np.asarray(Image.open(path).convert("L")).std() > 5
 
 
 def test_an_earlier_comparison_in_the_same_folder_leaves_nothing(store, tmp_path):
-    stale, other = tmp_path / "figures/difference_per_bone_7.png", tmp_path / "figures/mine.png"
-    stale.parent.mkdir()
-    stale.touch()
-    other.touch()
+    stale, other = (tmp_path / "comparison_figures" / name for name in ("difference_per_bone_7.png", "scores_mine.png"))
+    of_analysis = tmp_path / "figures/difference_per_bone.png"
+    for path in (stale, other, of_analysis):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
     write_comparison(compare_runs(store.client, store.experiment, ["curve only"]), tmp_path)
-    assert {path.name for path in stale.parent.iterdir()} == {"mine.png", "scores.png", "learning_curves.png"}
+    assert {path.name for path in stale.parent.iterdir()} == {"scores_mine.png", "scores.png", "learning_curves.png"}
+    assert of_analysis.exists()
 
 
 def test_a_comparison_is_a_run_of_its_own_that_is_never_compared(store, comparison, folder):

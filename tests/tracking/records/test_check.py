@@ -110,11 +110,19 @@ def test_line_ends_of_windows_are_no_problem(store, folder, complete) -> None:
     assert found(folder, store.uri) == []
 
 
-def test_no_record_and_a_file_that_is_no_text_are_refused(folder) -> None:
+def test_a_folder_without_a_record_is_refused(folder) -> None:
     folder.mkdir()
     (folder / "README.md").write_text("mine")
     with pytest.raises(HandsegInputError, match="holds no record"):
         check_records([], folder, None)
+
+
+def test_a_record_that_cannot_be_read_is_a_problem_among_those_of_the_others(folder) -> None:
+    folder.mkdir()
     (folder / "a.md").write_bytes(b"\xff")
-    with pytest.raises(HandsegInputError, match="it is not UTF-8"):
-        check_records([], folder, None)
+    (folder / "b.md").write_text("# b\n")
+    count, problems = check_records([], folder, None)
+    assert count == 2
+    assert (problems[0].path.name, problems[0].line) == ("a.md", 1)
+    assert "it is not UTF-8" in problems[0].text
+    assert {problem.path.name for problem in problems} == {"a.md", "b.md"}

@@ -115,3 +115,23 @@ def test_an_empty_folder_has_an_empty_index(folder) -> None:
     folder.mkdir()
     assert write_index(folder)[1] == 0
     assert "0 records" in (folder / "index.html").read_text()
+
+
+def test_a_folder_that_is_not_there_is_not_made(folder) -> None:
+    with pytest.raises(HandsegInputError, match="is no folder"):
+        write_index(folder)
+    assert not folder.exists()
+
+
+def test_a_folder_in_the_place_of_the_page_is_refused(folder) -> None:
+    (folder / "index.html").mkdir(parents=True)
+    with pytest.raises(HandsegInputError, match=r"index\.html: is no file"):
+        write_index(folder)
+    assert not (folder / "README.md").exists()
+
+
+def test_a_difference_of_few_patients_is_not_coloured(store, folder, make_run, dice) -> None:
+    for count, is_coloured in ((4, False), (5, True)):
+        part = dice[: 2 * count]
+        new_record(folder / str(count), store.source(make_run(np.clip(part + 0.02, 0, 1)), make_run(part)))
+        assert ('class="number better"' in (folder / str(count) / "index.html").read_text()) == is_coloured

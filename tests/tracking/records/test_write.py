@@ -87,8 +87,8 @@ def test_numbers_are_those_of_a_naive_reference(store, folder, pair, dice) -> No
     assert bones == [*order[:-6:-1], *lost]
 
 
-def test_the_hypothesis_first_and_the_result_later(store, folder, pair) -> None:
-    run, parent = pair
+def test_the_hypothesis_first_and_the_result_later(store, folder, pair, make_run, dice) -> None:
+    run, (_, parent) = make_run(dice), pair
     path = new_record(folder, store.source(parent=parent), name="swa-on-windows", texts={"expected": "0.003 more."})
     planned = path.read_text()
     assert planned.count("Nothing is filled in yet") == 3
@@ -141,6 +141,16 @@ def test_a_note_that_a_person_wrote_in_mlflow_is_not_written_over(store, folder,
     assert path.read_bytes() == before
     store.client.set_tag(run_id, NOTE, "")
     fill_record(path, store.source(), texts={"conclusion": "None."})
+
+
+def test_a_second_record_does_not_take_the_place_of_the_first(store, folder, make_run, dice) -> None:
+    run = make_run(dice)
+    new_record(folder, store.source(run), texts={"conclusion": "It helps."})
+    before = find_run(store.client, "handseg", run).tags[NOTE]
+    with pytest.raises(HandsegInputError, match=f"has the record '{run}' already"):
+        new_record(folder, store.source(run), name="second")
+    assert find_run(store.client, "handseg", run).tags[NOTE] == before
+    assert not (folder / "second.md").exists()
 
 
 @pytest.mark.parametrize(
@@ -200,6 +210,7 @@ def test_nothing_is_written_over_or_half_written(store, folder, make_run, pair) 
         (lambda: new_record(folder, store.source(parent, parent)), "is the run itself"),
         (lambda: new_record(folder, store.source(), name="a/b"), "cannot name a record"),
         (lambda: new_record(folder, store.source(), name="Readme"), "cannot name a record"),
+        (lambda: new_record(folder, store.source(), name="a" * 400), "has 400 characters; choose one of at most 60"),
         (lambda: new_record(folder, store.source(), name="b", texts={"next_step": "```"}), "--next-step: code opens"),
         (lambda: fill_record(folder / "absent.md", store.source(run)), "cannot be read"),
     ]
@@ -213,6 +224,19 @@ def test_nothing_is_written_over_or_half_written(store, folder, make_run, pair) 
     path.write_text(path.read_text().replace("<!-- handseg: data -->", "<!-- handseg data -->"))
     with pytest.raises(HandsegInputError, match=r"averaged\.md:\d+: the marker .* is damaged"):
         fill_record(path, store.source())
+
+
+def test_other_data_and_few_patients_are_told(store, folder, make_run, dice) -> None:
+    after, before = (make_run(dice, parameters={"data_fingerprint": mark}) for mark in "ab")
+    result = section(new_record(folder, store.source(after, before)).read_text(), "Result")
+    assert "The fingerprints of the data of the two runs differ" in result
+    assert f"Intervals of {len(dice) // 2} patients are too narrow" in result
+    same = section(new_record(folder, store.source(make_run(dice), before)).read_text(), "Result")
+    assert "fingerprints" not in same
+
+
+def test_a_long_name_of_a_run_is_cut_for_its_file(store, folder, make_run) -> None:
+    assert new_record(folder, store.source(make_run(name="long " * 50))).name == f"{'long-' * 12}.md".replace("-.", ".")
 
 
 def test_a_written_plan_needs_no_store(folder) -> None:
