@@ -2,12 +2,18 @@
 
 from handseg_bundle_common.analysis.case import Case, analyse_case
 from handseg_bundle_common.analysis.collect import Analysis, analyse, analysed_predictions
-from handseg_bundle_common.analysis.compare import Comparison, differences_table, pair_up, write_comparison
+from handseg_bundle_common.analysis.compare import (
+    Comparison,
+    check_common,
+    differences_table,
+    pair_up,
+    write_comparison,
+)
 from handseg_bundle_common.analysis.detection import find_faults
 from handseg_bundle_common.analysis.faults import Fault, FaultKind
 from handseg_bundle_common.analysis.sources import CaseSources, find_sources
 from handseg_bundle_common.analysis.summary import summary_text
-from handseg_bundle_common.analysis.tables import write_tables
+from handseg_bundle_common.analysis.tables import clear_results, write_tables
 
 __all__ = [
     "Analysis",
@@ -19,6 +25,8 @@ __all__ = [
     "analyse",
     "analyse_case",
     "analysed_predictions",
+    "check_common",
+    "clear_results",
     "differences_table",
     "find_faults",
     "find_sources",

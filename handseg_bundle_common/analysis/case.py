@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common.analysis.detection import find_faults
 from handseg_bundle_common.analysis.faults import Fault
-from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL, SMALL_BONES
+from handseg_bundle_common.anatomy import BONE_NAMES, BONES, CHANNEL, SMALL_BONES
 from handseg_bundle_common.masks import Packed, unpack_masks
 from handseg_bundle_common.metrics import (
     CaseScores,
@@ -21,6 +21,8 @@ from handseg_bundle_common.metrics import (
     pair_overlap_dice,
 )
 
+# Dice from which on a fault is worth naming as the reason of a bad image.
+TELLING = 0.005
 SMALL_CHANNELS = [CHANNEL[name] for name in SMALL_BONES]
 
 
@@ -71,6 +73,20 @@ class Case:
     def worst_bone(self) -> str:
         """Name of the bone with the lowest Dice."""
         return BONE_NAMES[int(np.nanargmin(self.scores.dice))]
+
+    @property
+    def costliest_fault(self) -> Fault | None:
+        """The fault that costs most, if it costs `TELLING` or more."""
+        return next((fault for fault in self.faults[:1] if fault.severity >= TELLING), None)
+
+    @property
+    def reason(self) -> str:
+        """Why the image is bad: the worst bone with its Dice, and the costliest fault; empty for a perfect one."""
+        channel = CHANNEL[self.worst_bone]
+        if self.scores.dice[channel] >= 1:
+            return ""
+        worst = f"Lowest Dice: {BONES[channel].anatomical_name} {self.scores.dice[channel]:.3f}."
+        return worst if self.costliest_fault is None else f"{worst} {self.costliest_fault.text}"
 
     @property
     def faults_text(self) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from handseg_bundle_common.analysis.case import Case
 from handseg_bundle_common.analysis.collect import Analysis
+from handseg_bundle_common.analysis.sources import CaseSources
 from handseg_bundle_common.analysis.tables import write_table
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.metrics import Difference, dice_difference, dice_differences
@@ -50,10 +51,8 @@ def pair_up(analysis: Analysis, other: Analysis) -> Comparison:
     firsts, others = (
         {result.sources.images[case.image_name].key: case for case in result.cases} for result in (analysis, other)
     )
+    check_common(analysis.sources, other.sources)
     pairs = tuple((case, others[key]) for key, case in firsts.items() if key in others)
-    if not pairs:
-        problem = f"has no image in common with {analysis.sources.predictions}"
-        raise HandsegInputError(other.sources.predictions, problem, "compare models on the same images")
     return Comparison(
         other.sources.predictions,
         pairs,
@@ -62,11 +61,24 @@ def pair_up(analysis: Analysis, other: Analysis) -> Comparison:
     )
 
 
+def check_common(sources: CaseSources, other: CaseSources) -> None:
+    """Check that two models have segmented some of the same images.
+
+    Raises:
+        HandsegInputError: they have not.
+    """
+    firsts, others = ({image.key for image in found.images.values()} for found in (sources, other))
+    if not firsts & others:
+        problem = f"has no image in common with {sources.predictions}"
+        raise HandsegInputError(other.predictions, problem, "compare models on the same images")
+
+
 def differences_table(comparison: Comparison) -> pd.DataFrame:
     """Return one row a bone, group, small bones, overlap zones and all: Dice of both models and their difference.
 
     A difference is that of the first model minus the other; its interval is bootstrapped over patients with both
-    models resampled together, see `metrics.bootstrap_difference`. It is certain where the interval leaves out 0.
+    models resampled together, see `metrics.bootstrap_difference`. It is certain where the interval leaves out 0 and
+    there are `metrics.differences.FEWEST_PATIENTS` patients.
     """
     firsts, others = (np.stack([case.scores.dice for case in cases]) for cases in zip(*comparison.pairs, strict=True))
     zones = [np.stack([case.overlap_dice for case in cases]) for cases in zip(*comparison.pairs, strict=True)]

@@ -1,14 +1,15 @@
-"""Finds what went wrong with bones: missing, extra, shifted, swapped, with holes, in parts, of the wrong size.
+"""Finds what went wrong with bones: missing, extra, shifted, swapped, with holes, in parts, of the wrong size, other.
 
 Faults of a bone are looked for one after the other, each in what the mending of those before it leaves: bones that are
-swapped are exchanged, parts beside the bone removed, holes filled, and what is shifted is moved back. So one mistake
-has one name, and two mistakes with one bone have two.
+swapped are exchanged, parts beside the bone removed, what is shifted is moved back, and holes are filled. So one
+mistake has one name, and two mistakes with one bone have two.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -27,18 +28,24 @@ Found = tuple[Fault | None, Mask]
 OUTLINE_PX = 3
 # Dice below which a bone is looked at, if its holes and parts give no reason to.
 NEARLY_PERFECT = 0.98
-# Share of the reference's area from which on holes matter, and of the prediction's from which on further parts do. A
-# hole is a mistake whatever its size, but one of a few px is gone after any clean-up, and a speck beside a bone too.
+# Share of the reference's area from which on holes in it matter, and of the prediction's from which on further parts
+# do. A hole is a mistake whatever its size, but one of a few px is gone after any clean-up, and a speck beside a bone
+# too.
 HOLE_SHARE, PART_SHARE = 0.005, 0.02
 # A bone is shifted if its centroid is off by more than 2 px, which imprecise outlines do not do, and by a tenth of the
 # side of a square of its area, and if moving it back regains half of the lost Dice: else something else is the matter.
 SHIFT_PX, SHIFT_SHARE, SHIFT_REGAINS = 2.0, 0.1, 0.5
 # Dice that each of two bones must gain when they are exchanged. Right ones only lose, overlapping or not.
 SWAP_GAINS = 0.1
-# Dice with another bone's reference from which on a bone is drawn in that one's place; no two bones overlap so much.
-IN_PLACE = 0.7
+# A bone is drawn in another's place if its Dice with that one's reference is at least IN_PLACE, by IN_PLACE_GAINS more
+# than with its own, and more than that of the two references, which reaches 0.7 where the pisiform lies over the
+# triquetrum.
+IN_PLACE, IN_PLACE_GAINS = 0.7, 0.2
 # Areas over that of the reference below and above which a bone is far too small or large, if OUTLINE_PX cannot be why.
 TOO_SMALL, TOO_LARGE = 0.5, 2.0
+# Dice lost farther than OUTLINE_PX from the reference's outline from which on a bone differs from the reference,
+# whatever the reason, and share of the bone from which on it is told which other one was drawn there.
+DIFFERS, TAKEN = 0.075, 0.1
 
 _DISC = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * OUTLINE_PX + 1,) * 2)
 
@@ -51,34 +58,77 @@ def find_faults(prediction: Packed, reference: Packed, scores: CaseScores) -> tu
         reference: packed masks of the same picture.
         scores: what `metrics.case_scores` gives for them.
     """
-    crossed = np.diag(scores.dice)
+    near = _Neighbours(prediction, reference)
     faults = []
     if (scores.dice < IN_PLACE).any():
-        crossed = _crossed_dice(prediction, reference)
         order = np.arange(NUM_BONES)
-        for first, second in _swaps(crossed):
-            faults.append(_swap_fault(crossed, first, second))
+        for first, second in _swaps(near.crossed):
+            faults.append(_swap_fault(near.crossed, first, second))
             order[[first, second]] = second, first
         if faults:
-            prediction, crossed = _reordered(prediction, order), crossed[order]
-            scores = case_scores(prediction, reference)
+            prediction = _reordered(prediction, order)
+            near, scores = _Neighbours(prediction, reference), case_scores(prediction, reference)
     suspect = (scores.dice < NEARLY_PERFECT) | (scores.extra_holes > 0) | (scores.extra_components > 0)
     # No crop is cut where all is well, as with most images of a good network.
     crops = bone_crops(prediction, reference, margin=2 * OUTLINE_PX) if suspect.any() else ()
     for crop in crops:
         if suspect[crop.channel]:
-            faults += _bone_faults(crop, crossed[crop.channel])
+            faults += _bone_faults(crop, near, float(scores.dice[crop.channel]))
     return tuple(sorted(faults, key=lambda fault: -fault.severity))
+
+
+class _Neighbours:
+    """What bones have to do with each other, found out when it is asked for.
+
+    Args:
+        prediction: packed masks (H, W).
+        reference: packed masks of the same picture.
+    """
+
+    def __init__(self, prediction: Packed, reference: Packed) -> None:
+        self._prediction, self._reference = prediction, reference
+
+    @cached_property
+    def crossed(self) -> NDArray[np.float64]:
+        """Dice of every predicted bone (row) with every bone of the reference (column)."""
+        return _crossed_dice(self._prediction, self._reference)
+
+    @cached_property
+    def referenced(self) -> NDArray[np.float64]:
+        """Dice of every two bones of the reference."""
+        return _crossed_dice(self._reference, self._reference)
+
+    @cached_property
+    def taken(self) -> NDArray[np.float64]:
+        """Share of every bone (row) that is missed and falsely drawn as another (column)."""
+        sets = label_sets(self._prediction, self._reference)
+        missed, surplus = (
+            _bits(labels) for labels in (sets.expected & ~sets.predicted, sets.predicted & ~sets.expected)
+        )
+        areas = sets.pixels @ _bits(sets.expected)
+        return np.asarray((missed * sets.pixels[:, None]).T @ surplus / np.maximum(areas, 1)[:, None], np.float64)
+
+    def place(self, channel: int) -> int | None:
+        """Return the bone in whose place a bone is drawn, if it is."""
+        own, others = self.crossed[channel, channel], self.crossed[channel].copy()
+        others[channel] = 0
+        other = int(others.argmax())
+        least = max(IN_PLACE, own + IN_PLACE_GAINS, self.referenced[channel, other])
+        return other if others[other] >= least else None
 
 
 def _crossed_dice(prediction: Packed, reference: Packed) -> NDArray[np.float64]:
     """Return the Dice of every predicted bone (row) with every bone of the reference (column), 0 without pixels."""
     sets = label_sets(prediction, reference)
-    bits = np.arange(NUM_BONES, dtype=np.uint32)
-    predicted, expected = ((labels[:, None] >> bits & 1).astype(np.int64) for labels in (sets.predicted, sets.expected))
+    predicted, expected = _bits(sets.predicted), _bits(sets.expected)
     shared = (predicted * sets.pixels[:, None]).T @ expected
     sizes = (sets.pixels @ predicted)[:, None] + sets.pixels @ expected
     return np.asarray(2 * shared / np.maximum(sizes, 1), np.float64)
+
+
+def _bits(labels: Packed) -> NDArray[np.int64]:
+    """Return which bones every set of labels has, (n, 29)."""
+    return (labels[:, None] >> np.arange(NUM_BONES, dtype=np.uint32) & 1).astype(np.int64)
 
 
 def _swaps(crossed: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
@@ -104,8 +154,8 @@ def _reordered(packed: Packed, order: NDArray[np.intp]) -> Packed:
     return moved
 
 
-def _bone_faults(crop: BoneCrop, crossed: NDArray[np.float64]) -> Iterator[Fault]:
-    """Yield the faults of one bone; `crossed` has its Dice with every bone of the reference."""
+def _bone_faults(crop: BoneCrop, near: _Neighbours, dice: float) -> Iterator[Fault]:
+    """Yield the faults of one bone whose Dice is known."""
     bone = BONE_NAMES[crop.channel]
     mask, reference = crop.prediction.view(np.bool_), crop.reference.view(np.bool_)
     if not mask.any() or not reference.any():
@@ -114,15 +164,19 @@ def _bone_faults(crop: BoneCrop, crossed: NDArray[np.float64]) -> Iterator[Fault
         elif mask.any():
             yield Fault(FaultKind.EXTRA, bone, severity=1.0, pixels=int(mask.sum()))
         return
-    other = int(crossed.argmax())
-    if other != crop.channel and crossed[other] >= IN_PLACE:
-        lost = 1 - float(crossed[crop.channel])
-        yield Fault(FaultKind.SHIFTED, bone, BONE_NAMES[other], severity=lost)
+    if dice < IN_PLACE and (place := near.place(crop.channel)) is not None:
+        yield Fault(FaultKind.SHIFTED, bone, BONE_NAMES[place], severity=1 - dice)
         return
-    for find in (_parts, _holes, _shifted, _wrong_size):
+    for find in (_parts, _shifted, _holes, _wrong_size):
         fault, mask = find(bone, mask, reference)
         if fault is not None:
             yield fault
+    lost = _lost_beyond_outlines(mask, reference)
+    if lost >= DIFFERS:
+        taken = near.taken[crop.channel]
+        other = BONE_NAMES[int(taken.argmax())] if taken.max() >= TAKEN else None
+        share = float(taken.max()) if other else 0.0
+        yield Fault(FaultKind.DIFFERENT, bone, other, severity=lost, dice=dice, ratio=share)
 
 
 def _parts(bone: str, mask: Mask, reference: Mask) -> Found:
@@ -148,12 +202,11 @@ def _apart(mask: Mask) -> NDArray[np.int32]:
 
 
 def _holes(bone: str, mask: Mask, reference: Mask) -> Found:
-    """Find and fill holes, except where the reference has some, too."""
+    """Find and fill holes where the reference has the bone; what is rightly left out is no hole."""
     labels, count = ndimage.label(ndimage.binary_fill_holes(mask) & ~mask)
     if not count:
         return None, mask
-    labels[np.isin(labels, np.unique(labels[ndimage.binary_fill_holes(reference) & ~reference]))] = 0
-    hole = labels > 0
+    hole = (labels > 0) & reference
     pixels = int(hole.sum())
     if pixels < HOLE_SHARE * reference.sum():
         return None, mask
@@ -188,6 +241,13 @@ def _wrong_size(bone: str, mask: Mask, reference: Mask) -> Found:
     if ratio > TOO_LARGE and area > largest:
         return Fault(FaultKind.TOO_LARGE, bone, severity=lost, ratio=ratio), reference
     return None, mask
+
+
+def _lost_beyond_outlines(mask: Mask, reference: Mask) -> float:
+    """Return the Dice regained if all is put right that lies farther than OUTLINE_PX from the reference's outline."""
+    smallest, largest = (change(reference.view(np.uint8), _DISC) for change in (cv2.erode, cv2.dilate))
+    mended = (mask | smallest.view(np.bool_)) & largest.view(np.bool_)
+    return _dice(mended, reference) - _dice(mask, reference)
 
 
 def _dice(mask: Mask, reference: Mask) -> float:

@@ -31,6 +31,7 @@ class FaultKind(StrEnum):
     FRAGMENT = "fragment"
     TOO_LARGE = "too large"
     TOO_SMALL = "too small"
+    DIFFERENT = "different"
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,15 @@ class Fault:
     Attributes:
         kind: what it is.
         bone: name of the bone, one of `anatomy.BONE_NAMES`.
-        other: the other bone of a swap, or the one in whose place a shifted bone is drawn.
+        other: the other bone of a swap, the one in whose place a shifted bone is drawn, or the one that takes most of
+            a bone that differs.
         severity: Dice lost by it, which its mending regains; of both bones of a swap, so 0 to 2.
         count: number of holes or of further parts.
         pixels: area of the holes, the further parts, or a bone that should not be there, in px.
         shift_px: way of a shifted bone's centroid, (down, to the right).
-        ratio: area of a bone of the wrong size, over that of the reference.
+        ratio: area of a bone of the wrong size, or that `other` takes of a bone that differs, over that of the
+            reference.
+        dice: Dice of a bone that differs.
     """
 
     kind: FaultKind
@@ -56,6 +60,7 @@ class Fault:
     pixels: int = 0
     shift_px: tuple[float, float] = (0.0, 0.0)
     ratio: float = 1.0
+    dice: float = 1.0
 
     @property
     def text(self) -> str:
@@ -72,6 +77,7 @@ class Fault:
                 FaultKind.FRAGMENT: f"has {self._parts} of {self.pixels} px.",
                 FaultKind.TOO_LARGE: f"is {self.ratio:.1f} times as large as it should be.",
                 FaultKind.TOO_SMALL: f"has only {100 * self.ratio:.0f} % of its area.",
+                FaultKind.DIFFERENT: f"differs from the reference (Dice {self.dice:.2f}{self._taken}).",
             }[self.kind]
         )
 
@@ -80,6 +86,10 @@ class Fault:
         down, right = self.shift_px
         sector = round(math.atan2(down, right) / (math.pi / 4)) % len(_DIRECTIONS)
         return f"shifted by {math.hypot(down, right):.0f} px {_DIRECTIONS[sector]}"
+
+    @property
+    def _taken(self) -> str:
+        return f", {100 * self.ratio:.0f} % taken by the {_anatomical(self.other)}" if self.other else ""
 
     @property
     def _parts(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -109,7 +109,7 @@ def case_tile(scene: Scene, case: Case) -> Tile:
     hand = scene.crop(hand_box(scene))
     size = _filling(hand.size)
     picture = compose(backdrop(hand, size), error_layer(hand, size))
-    lines = (printable(case.image_name), f"mean Dice {case.mean_dice:.3f}", *_said(case))
+    lines = (printable(case.image_name), f"mean Dice {case.mean_dice:.3f}", *([case.reason] if case.reason else ()))
     return Tile(picture, lines)
 
 
@@ -138,14 +138,6 @@ def draw_sheet(tiles: Sequence[Tile], legend: Sequence[tuple[Colour, str]], colu
         for line, (text, colour) in enumerate(lines):
             draw.text((x, y + _TILE_PX + _GAP_PX // 2 + line * _LINE_PX), text, colour, font)
     return np.array(canvas)
-
-
-def _said(case: Case) -> Iterator[str]:
-    """Yield the worst fault of an image or, without any, its worst bone; nothing about a perfect one."""
-    if case.faults:
-        yield case.faults[0].text
-    elif case.mean_dice < 1:
-        yield f"Lowest Dice: {BONES[CHANNEL[case.worst_bone]].anatomical_name}."
 
 
 def _filling(size: tuple[int, int]) -> tuple[int, int]:

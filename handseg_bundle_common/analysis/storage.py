@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import tokenize
 import zipfile
 import zlib
 from dataclasses import asdict, fields
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from handseg_bundle_common.analysis.case import Case
 from handseg_bundle_common.analysis.faults import Fault, FaultKind
 from handseg_bundle_common.analysis.sources import LabelledImage
 from handseg_bundle_common.datasets import moments, wrist
+from handseg_bundle_common.digests import code_digest
 from handseg_bundle_common.files import write_atomically
 from handseg_bundle_common.formats import boostcamp, rle
 from handseg_bundle_common.metrics import CaseScores, Confusion
@@ -56,12 +57,9 @@ def case_key(image: LabelledImage) -> str:
     return digest.hexdigest()
 
 
-@cache
 def _code() -> str:
     """Return a digest of the code that makes scores and faults."""
-    modules = sorted(Path(str(metrics.__file__)).parent.glob("*.py"))
-    modules += [Path(str(module.__file__)) for module in _MAKERS]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in [*modules, Path(__file__)])).hexdigest()
+    return code_digest(metrics, *_MAKERS, sys.modules[__name__])
 
 
 def write_case(path: Path, key: str, case: Case) -> None:

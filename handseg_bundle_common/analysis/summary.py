@@ -46,6 +46,9 @@ def _dice_lines(analysis: Analysis) -> Iterator[str]:
         found = bootstrap_interval(values, patients)
         interval = "" if np.isnan(found.low) else f" ({found.low:.4f} to {found.high:.4f})"
         yield f"  {name:<14}{found.estimate:.4f}{interval}"
+    distance = bootstrap_interval(analysis.scores("mean_surface_distance_px"), patients).estimate
+    if not np.isnan(distance):
+        yield f"mean distance of outlines: {distance:.1f} px"
 
 
 def _worst_lines(analysis: Analysis) -> Iterator[str]:
@@ -57,7 +60,7 @@ def _worst_lines(analysis: Analysis) -> Iterator[str]:
         yield "worst images:"
     for case in sorted(analysis.cases, key=lambda case: case.mean_dice)[:_LISTED]:
         if case.mean_dice < 1:
-            yield f"  {case.image_name} {case.mean_dice:.3f}  {case.faults[0].text if case.faults else ''}".rstrip()
+            yield f"  {case.image_name} {case.mean_dice:.3f}  {case.reason}"
 
 
 def _fault_lines(analysis: Analysis) -> Iterator[str]:

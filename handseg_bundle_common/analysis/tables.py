@@ -11,7 +11,8 @@ import pandas as pd
 
 from handseg_bundle_common.analysis.collect import Analysis
 from handseg_bundle_common.analysis.faults import Fault
-from handseg_bundle_common.anatomy import BONE_NAMES, BONES, CHANNEL, NUM_BONES, SMALL_BONES
+from handseg_bundle_common.anatomy import BONE_NAMES, BONES, CHANNEL, NUM_BONES, SMALL_BONES, Group
+from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import printable, write_atomically, write_csv
 from handseg_bundle_common.metrics import (
     CONFUSION_LABELS,
@@ -31,11 +32,25 @@ _COUNTS |= {"extra_holes", "extra_hole_px"}
 # Scores beside Dice of which the table of bones has the means.
 _MEANS = ("boundary_error_rate", "nsd_2px", "hd95_px", "mean_surface_distance_px", "relative_size_error")
 _TOP_CONFUSIONS = 30
+# Written with a comparison only, where bones overlap only, or last of all.
+_NOT_ALWAYS = (
+    "differences.csv",
+    "differences.parquet",
+    "figures/difference_per_bone.png",
+    "figures/overlap_zones.png",
+    "report.html",
+)
 
 
 def image_scores(analysis: Analysis) -> ImageScores:
-    """Return the Dice of every image and bone, the images named `patient/image` as a data set names them."""
-    names = [f"{case.patient}/{PurePosixPath(case.image_name).name}" for case in analysis.cases]
+    """Return the Dice of every image and bone, the images named `patient/image` as a data set names them.
+
+    Where labels lie deeper than that, the folders between are part of the image's name.
+    """
+    names = []
+    for case in analysis.cases:
+        between = analysis.sources.images[case.image_name].key[1:-1]
+        names.append(f"{case.patient}/{'_'.join((*between, PurePosixPath(case.image_name).name))}")
     return ImageScores(names, analysis.scores("dice"))
 
 
@@ -78,13 +93,15 @@ def cases_table(analysis: Analysis) -> pd.DataFrame:
 def bones_table(analysis: Analysis) -> pd.DataFrame:
     """Return one row a bone, group and all: `metrics.per_bone_table` of Dice, its interval, and means of other scores.
 
-    The intervals of bones are bootstrapped over patients; groups have none. Bones also have the number of images in
+    The intervals are bootstrapped over patients. Bones also have the number of images in
     which they were missed, and of those in which they were drawn though they are not there.
     """
     names = [printable(name) for name in analysis.image_names]
     dice, expected, predicted = (analysis.scores(name) for name in ("dice", "reference_px", "predicted_px"))
     table = pd.DataFrame(per_bone_table(dice, names)).rename(columns={"name": "bone", "mean": "dice"})
-    intervals = [bootstrap_interval(column, analysis.patients) for column in dice.T]
+    members = [np.array([group in (bone.group, None) for bone in BONES]) for group in (*Group, None)]
+    parts = [*dice.T, *(dice[:, channels] for channels in members)]
+    intervals = [bootstrap_interval(values, analysis.patients) for values in parts]
     table["dice_low"] = pd.Series([interval.low for interval in intervals])
     table["dice_high"] = pd.Series([interval.high for interval in intervals])
     for name in _MEANS:
@@ -132,6 +149,20 @@ def faults_table(analysis: Analysis) -> pd.DataFrame:
 def _about(fault: Fault) -> tuple[str, str, str, str | None, float, str]:
     name = BONES[CHANNEL[fault.bone]].anatomical_name
     return str(fault.kind), fault.bone, name, fault.other, fault.severity, fault.text
+
+
+def clear_results(output: str | PathLike[str]) -> None:
+    """Remove results of an earlier run that a later one does not always write, so that none of them looks like new.
+
+    Raises:
+        HandsegInputError: a file cannot be removed.
+    """
+    for name in _NOT_ALWAYS:
+        path = Path(output, name)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise HandsegInputError(path, f"cannot be removed ({error.strerror})", "choose another folder") from error
 
 
 def write_tables(analysis: Analysis, output: str | PathLike[str]) -> None:

@@ -37,17 +37,25 @@ def analyze(
     drawn = number_of("worst", worst, int)
     if drawn < 0:
         raise HandsegInputError("--worst", f"{drawn} images cannot be drawn", "choose 0 or more")
+    if compare is not None and Path(compare).resolve() == Path(output).resolve():
+        raise HandsegInputError("--compare", f"{compare} is the folder of --output", "choose another --output")
     processes = None if workers is None else number_of("workers", workers, int)
 
     def start() -> str:
         from handseg_bundle_common import analysis  # noqa: PLC0415
         from handseg_bundle_common.analysis.report import write_report  # noqa: PLC0415
 
+        others = None
+        if compare is not None:
+            # Before the analysis writes down anew what is in its folder, and before it takes its time.
+            others = analysis.analysed_predictions(compare, labels)
+            first = analysis.find_sources(predictions, labels, images)
+            analysis.check_common(first, analysis.find_sources(others.predictions, labels, others.images or images))
         found = analysis.analyse(predictions, labels, output, images=images, workers=processes)
+        analysis.clear_results(output)
         analysis.write_tables(found, output)
         comparison = None
-        if compare is not None:
-            others = analysis.analysed_predictions(compare, labels)
+        if others is not None:
             other = analysis.analyse(
                 others.predictions,
                 labels,

@@ -43,7 +43,9 @@ def test_differences_are_those_of_the_same_images(
         assert row[["difference", "low", "high"]].tolist() == [expected.estimate, expected.low, expected.high]
         assert row["difference"] == pytest.approx(row["dice"] - row["other_dice"])
     assert table.loc["Pisiform", "difference"] == pytest.approx(1, abs=1e-5)
-    assert table.loc["Pisiform", "is_certain"]
+    # The sample has too few patients for anything to be certain.
+    assert table.loc["Pisiform", "low"] > 0
+    assert not table.loc["Pisiform", "is_certain"]
     assert table.loc["all", "difference"] == pytest.approx((first.scores("dice") - other.scores("dice")).mean())
     write_comparison(comparison, tmp_path)
     for written in (pd.read_parquet(tmp_path / "differences.parquet"), pd.read_csv(tmp_path / "differences.csv")):

@@ -72,6 +72,39 @@ def broken_ulna(masks: Masks) -> None:
     ulna[row - 6 : row + 6] = False
 
 
+def turned_metacarpal(masks: Masks) -> None:
+    bone = masks[CHANNEL["finger-11"]]
+    row, column = np.argwhere(bone).mean(axis=0)
+    turn = cv2.getRotationMatrix2D((float(column), float(row)), 25, 1)
+    bone[:] = cv2.warpAffine(bone.astype(np.uint8), turn, bone.shape[::-1], flags=cv2.INTER_NEAREST)
+
+
+def cut_metacarpal(masks: Masks) -> None:
+    bone = masks[CHANNEL["finger-11"]]
+    rows = np.flatnonzero(bone.any(axis=1))
+    bone[: rows[0] + int(0.45 * len(rows))] = False
+
+
+def half_taken_hamate(masks: Masks) -> None:
+    hamate, capitate = masks[CHANNEL["Hamate"]], masks[CHANNEL["Capitate"]]
+    near = np.argwhere(hamate).mean(axis=0) - np.argwhere(capitate).mean(axis=0)
+    places = np.argwhere(hamate)
+    along = (places - places.mean(axis=0)) @ near
+    taken = places[along < np.quantile(along, 0.44)]
+    hamate[*taken.T] = False
+    capitate[*taken.T] = True
+
+
+def dilated_scaphoid(masks: Masks) -> None:
+    scaphoid = masks[CHANNEL["Scaphoid"]]
+    scaphoid[:] = cv2.dilate(scaphoid.astype(np.uint8), SQUARE, iterations=4)
+
+
+def eroded_scaphoid(masks: Masks) -> None:
+    scaphoid = masks[CHANNEL["Scaphoid"]]
+    scaphoid[:] = cv2.erode(scaphoid.astype(np.uint8), SQUARE, iterations=3)
+
+
 PLANTED = [
     (shifted_pisiform, FaultKind.SHIFTED, "Pisiform", None),
     (swapped_carpals, FaultKind.SWAPPED, "Scaphoid", "Lunate"),
@@ -142,6 +175,57 @@ def test_two_mistakes_with_one_bone_have_two_names(hands: dict[str, Masks]) -> N
     hamate[:] = np.roll(hamate, 15, axis=0)
     found = faults(prediction, reference)
     assert [(fault.kind, fault.bone) for fault in found] == [(FaultKind.SHIFTED, "Hamate"), (FaultKind.HOLE, "Hamate")]
+
+
+@pytest.mark.parametrize(
+    ("plant", "bone", "text"),
+    [
+        (turned_metacarpal, "finger-11", "The third metacarpal differs from the reference (Dice 0.37)."),
+        (cut_metacarpal, "finger-11", "The third metacarpal differs from the reference (Dice 0.68)."),
+        (half_taken_hamate, "Hamate", "The hamate differs from the reference (Dice 0.72, 33 % taken by the capitate)."),
+        (dilated_scaphoid, "Scaphoid", "The scaphoid differs from the reference (Dice 0.72)."),
+        (eroded_scaphoid, "Scaphoid", "The scaphoid differs from the reference (Dice 0.68)."),
+    ],
+)
+def test_a_large_mistake_without_a_better_name_is_a_difference(
+    hands: dict[str, Masks], plant: Callable[[Masks], None], bone: str, text: str
+) -> None:
+    reference = next(iter(hands.values()))
+    prediction = reference.copy()
+    plant(prediction)
+    (fault,) = (fault for fault in faults(prediction, reference) if fault.bone == bone)
+    assert fault.text == text
+    assert 0.05 <= fault.severity <= 1 - plain_dice(prediction[CHANNEL[bone]], reference[CHANNEL[bone]])
+
+
+def overlapping_carpals(reference: Masks) -> None:
+    """Give the pisiform most of the triquetrum's place, as where one lies over the other."""
+    triquetrum = reference[CHANNEL["Triquetrum"]]
+    reference[CHANNEL["Pisiform"]] = triquetrum & np.roll(triquetrum, 7, axis=1)
+
+
+def test_bones_that_overlap_in_the_reference_are_not_drawn_in_the_place_of_each_other(hands: dict[str, Masks]) -> None:
+    reference = next(iter(hands.values())).copy()
+    overlapping_carpals(reference)
+    pair = reference[CHANNEL["Pisiform"]], reference[CHANNEL["Triquetrum"]]
+    assert plain_dice(*pair) > 0.7
+    prediction = reference.copy()
+    prediction[CHANNEL["Pisiform"]] = np.roll(pair[0], -6, axis=1)
+    own, other = (plain_dice(prediction[CHANNEL["Pisiform"]], bone) for bone in pair)
+    assert own < 0.7 < other, "nearer to the other, though not by much"
+    (fault,) = faults(prediction, reference)
+    assert (fault.kind, fault.other) == (FaultKind.SHIFTED, None)
+
+
+def test_a_hole_where_the_reference_has_nothing_is_none(hands: dict[str, Masks]) -> None:
+    reference = next(iter(hands.values())).copy()
+    radius = reference[CHANNEL["Radius"]]
+    row = int(np.argwhere(radius)[:, 0].mean())
+    prediction = reference.copy()
+    end = int(np.flatnonzero(radius[row])[-1])
+    prediction[CHANNEL["Radius"], row - 8 : row + 8, end - 2 : end + 14] = True
+    prediction[CHANNEL["Radius"], row - 6 : row + 6, end + 3 : end + 12] = False
+    assert FaultKind.HOLE not in {fault.kind for fault in faults(prediction, reference)}
 
 
 def test_swapped_bones_with_another_mistake_have_both_names(hands: dict[str, Masks]) -> None:

@@ -23,6 +23,11 @@ from handseg_bundle_common.analysis import Fault, FaultKind
         (Fault(FaultKind.FRAGMENT, "Ulna", count=2, pixels=50), "The ulna has 2 further parts of 50 px."),
         (Fault(FaultKind.TOO_LARGE, "Ulna", ratio=2.34), "The ulna is 2.3 times as large as it should be."),
         (Fault(FaultKind.TOO_SMALL, "Ulna", ratio=0.4), "The ulna has only 40 % of its area."),
+        (Fault(FaultKind.DIFFERENT, "Ulna", dice=0.634), "The ulna differs from the reference (Dice 0.63)."),
+        (
+            Fault(FaultKind.DIFFERENT, "Hamate", "Capitate", dice=0.7, ratio=0.48),
+            "The hamate differs from the reference (Dice 0.70, 48 % taken by the capitate).",
+        ),
     ],
 )
 def test_every_kind_has_its_sentence(fault: Fault, text: str) -> None:

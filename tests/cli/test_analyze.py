@@ -98,3 +98,31 @@ def test_mistakes_are_found_before_anything_starts(options: dict[str, object], m
 def test_labels_that_are_not_there_are_one_sentence() -> None:
     with pytest.raises(HandsegInputError, match="nowhere: is not a folder"):
         run("--predictions=good.csv", "--labels=nowhere", "--output=out")
+
+
+def test_a_model_is_not_compared_with_the_folder_that_is_overwritten(sample_data: Path, reported: list[object]) -> None:
+    with pytest.raises(
+        HandsegInputError, match=r"--compare: \./out is the folder of --output; choose another --output"
+    ):
+        run("--predictions=good.csv", f"--labels={sample_data}", "--output=out", "--compare=./out")
+
+
+def test_nothing_is_analysed_if_the_other_predictions_cannot_be_used(sample_data: Path, reported: list[object]) -> None:
+    Path("foreign.csv").write_text(Path("good.csv").read_text().replace("sim29-0001_L", "sim29-0003_L"))
+    lines = Path("foreign.csv").read_text().splitlines(keepends=True)
+    Path("foreign.csv").write_text("".join(line for line in lines if "sim29-0002" not in line))
+    for other, message in (("typo.csv", "typo.csv: "), ("foreign.csv", "has no image in common with good.csv")):
+        with pytest.raises(HandsegInputError, match=message):
+            run("--predictions=good.csv", f"--labels={sample_data}", "--output=out", f"--compare={other}")
+        assert not Path("out").exists()
+
+
+def test_results_of_an_earlier_comparison_do_not_stay(sample_data: Path, reported: list[object]) -> None:
+    words = ("--predictions=good.csv", f"--labels={sample_data}", "--output=out")
+    run(*words, "--compare=bad.csv")
+    old = [Path("out/figures/difference_per_bone.png"), Path("out/figures/overlap_zones.png"), Path("out/report.html")]
+    old[0].parent.mkdir()
+    for path in old:
+        path.touch()
+    run(*words)
+    assert not any(path.exists() for path in (*old, Path("out/differences.csv"), Path("out/differences.parquet")))

@@ -24,6 +24,8 @@ from handseg_bundle_common.metrics import Interval, bootstrap_interval
 
 Scores = NDArray[np.float64]
 
+# Half of the band lies inside the bone: so many of its pixels are wrong where the outline is nowhere right.
+_NOWHERE_RIGHT = 0.5
 _JITTER, _MOST_OPAQUE, _LEAST_OPAQUE = 0.26, 0.65, 0.12
 
 
@@ -68,6 +70,7 @@ def boundary_chart(rates: Scores, patients: Sequence[str]) -> Chart:
         axes.plot((interval.low, interval.high), (row, row), color=colour, linewidth=4, alpha=0.35)
         axes.plot(interval.estimate, row, "o", color=colour, markersize=6)
     axes.set_xlim(left=0)
+    axes.axvline(_NOWHERE_RIGHT, color=MUTED, linewidth=1, linestyle="--")
     axes.grid(axis="x", color=FAINT, linewidth=0.5, alpha=0.6)
     percent(axes.xaxis)
     axes.set_xlabel("Wrong pixels in the band along the outline", color=INK)
@@ -75,24 +78,34 @@ def boundary_chart(rates: Scores, patients: Sequence[str]) -> Chart:
     worst = _lowest(-means, 3, below=0)
     highest = ", ".join(f"{100 * means[channel]:.1f} %" for channel in worst)
     found = f"Outlines are least exact at {names_of(worst)} ({highest})." if worst else "All outlines are exact."
-    caption = f"Mean over images; the bar is its 95 % interval, bootstrapped over patients. {found}"
+    caption = (
+        f"Share of wrong pixels in the band of one px on either side of the reference's outline, at the radiograph's "
+        f"own size. About 50 %, the dashed line, means nowhere right, however far off. Mean over images; the bar is its "
+        f"95 % interval, bootstrapped over patients. {found}"
+    )
     return Chart("boundary_error", "Boundary error of every bone", caption, figure)
 
 
-def difference_chart(differences: Sequence[Interval], this: str, other: str) -> Chart:
+def difference_chart(
+    differences: Sequence[Interval], this: str, other: str, *, is_certain: Sequence[bool] | None = None
+) -> Chart:
     """Draw the difference in Dice of every bone between two runs, with its bootstrap interval over patients.
 
     Args:
         differences: of every bone, in channel order; positive where this run is better.
         this: name of this run.
         other: name of the other.
+        is_certain: whether each counts if its interval leaves out 0, which it does not with few patients; all do by
+            default.
     """
     figure, axes = bone_rows()
     axes.axvline(0, color=MUTED, linewidth=1)
     better, worse = [], []
     for row, interval in enumerate(differences):
         colour = MUTED
-        if interval.low > 0:
+        if is_certain is not None and not is_certain[row]:
+            pass
+        elif interval.low > 0:
             colour = BLUE
             better.append(row)
         elif interval.high < 0:

@@ -39,11 +39,11 @@ def confusion_chart(confusion: Confusion) -> Chart:
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=9, colors=INK, color=FAINT)
     bar.set_label("Share of the pixels of the row's bone", color=INK)
-    return Chart("confusion", "Which bone is taken for which", _caption(rates), figure)
+    return Chart("confusion", "Which bone gets the label of which", _caption(rates), figure)
 
 
 def worst_confusions(rates: Rates, count: int) -> list[tuple[int, int]]:
-    """Return the bones that are most often taken for another bone, (row, column), most often first."""
+    """Return the bones that most often get the label of another, (row, column), most often first."""
     wrong = np.nan_to_num(rates[:NUM_BONES, :NUM_BONES])
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:count]
@@ -83,11 +83,14 @@ def _frame(axes: Axes) -> None:
 
 def _caption(rates: Rates) -> str:
     found = [
-        f"the {BONES[row].anatomical_name} for the {BONES[column].anatomical_name} ({100 * rates[row, column]:.1f} %)"
+        f"{100 * rates[row, column]:.1f} % of the {BONES[row].anatomical_name} are labelled "
+        f"{BONES[column].anatomical_name}"
         for row, column in worst_confusions(rates, 3)
     ]
-    most = f"Most often taken for another bone: {', '.join(found)}." if found else "No bone is taken for another."
+    most = f"Largest: {', '.join(found)}." if found else "No bone got another's label."
     return (
-        f"Share of the pixels of a bone in the reference (row) that got the column's label, in per cent. The diagonal "
-        f"is what was found; the last column what was missed. Hatched bones are not in the reference. {most}"
+        f"Share of the pixels of a bone in the reference (row) that falsely got the column's label, in its place or "
+        f"besides it, in per cent; a row may exceed 100 %. The diagonal is what was found; the last column what was "
+        f"missed and given no other label. Hatched bones are not in the reference. {most} What is drawn over a bone "
+        f"that was found as well is not told apart from what is drawn in its place."
     )

@@ -76,6 +76,7 @@ def summary(analysis: Analysis) -> list[Number]:
         _dice("Dice of small bones", bootstrap_interval(dice[:, SMALL_CHANNELS], patients)),
         _dice("Dice where bones overlap", bootstrap_interval(analysis.overlap_dice, patients)),
         _share("Wrong pixels along outlines", bootstrap_interval(analysis.scores("boundary_error_rate"), patients)),
+        _pixels("Distance of outlines", bootstrap_interval(analysis.scores("mean_surface_distance_px"), patients)),
     ]
 
 
@@ -173,8 +174,14 @@ def _row(number: int, case: Case) -> Row:
         boundary=_text(100 * mean_of(case.scores.boundary_error_rate), ".1f"),
         hd95=_text(mean_of(case.scores.hd95_px), ".1f"),
         wrist=_text(case.wrist_angle, ".0f"),
-        faults=case.faults_text,
+        faults=_briefly(case.faults),
     )
+
+
+def _briefly(faults: Sequence[Fault]) -> str:
+    """Return the costliest fault, which is the first, and how many there are."""
+    count = f"{len(faults)} faults. " if len(faults) > 1 else ""
+    return f"{count}{faults[0].text}" if faults else ""
 
 
 def _dice(label: str, interval: Interval) -> Number:
@@ -184,6 +191,11 @@ def _dice(label: str, interval: Interval) -> Number:
 def _share(label: str, interval: Interval) -> Number:
     value = f"{100 * interval.estimate:.1f} %"
     return Number(label, value, _between(100 * interval.low, 100 * interval.high, "{:.1f} %"))
+
+
+def _pixels(label: str, interval: Interval) -> Number:
+    value = "-" if np.isnan(interval.estimate) else f"{interval.estimate:.1f} px"
+    return Number(label, value, _between(interval.low, interval.high, "{:.1f} px"))
 
 
 def _between(low: float, high: float, pattern: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -37,8 +37,10 @@ from handseg_bundle_common.analysis.sheets import (
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.datasets.predictions import SUBMISSION
 from handseg_bundle_common.drawing import save_png
+from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder, printable, write_atomically
 from handseg_bundle_common.metrics import Interval
+from handseg_bundle_common.metrics.differences import patients_caution
 from handseg_bundle_common.pages import png_uri, render_page
 
 REPORT, FIGURES = "report.html", "figures"
@@ -67,6 +69,29 @@ class DrawnCase:
     picture: CasePicture
 
 
+class _Scenes:
+    """The images of an analysis to draw; one whose radiograph cannot be read is drawn on grey.
+
+    Attributes:
+        analysis: what was found.
+        unreadable: names of the images whose radiograph could not be read, so far.
+    """
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis = analysis
+        self.unreadable: dict[str, None] = {}
+
+    def read(self, image_name: str) -> Scene:
+        """Return masks and radiograph of an image."""
+        sources = self.analysis.sources
+        masks = sources.masks(image_name)
+        try:
+            return read_scene(sources.radiograph(image_name), *masks)
+        except HandsegInputError:
+            self.unreadable[image_name] = None
+            return read_scene(None, *masks)
+
+
 def write_report(analysis: Analysis, output: Path, comparison: Comparison | None = None, *, worst: int = WORST) -> Path:
     """Write `figures/*.png` and `report.html`, which holds all it shows and makes no request.
 
@@ -84,16 +109,19 @@ def write_report(analysis: Analysis, output: Path, comparison: Comparison | None
         HandsegInputError: masks or a radiograph cannot be read, or a file cannot be written.
     """
     folder = make_folder(Path(output, FIGURES))
+    scenes = _Scenes(analysis)
+    figures = _figures(folder, scenes, comparison)
+    about = _about_cases(folder, scenes, worst)
     page = _render(
         run=_run_name(analysis.sources.predictions),
         other=None if comparison is None else _run_name(comparison.other),
         version=__version__,
         listed=_LISTED,
         worst=worst,
-        left_out=_left_out(analysis),
+        left_out=_left_out(analysis, scenes.unreadable),
         choices=content.choices(),
-        figures=_figures(folder, analysis, comparison),
-        **_about_cases(folder, analysis, worst),
+        figures=figures,
+        **about,
         numbers=_numbers(analysis, comparison),
     )
     path = Path(output, REPORT)
@@ -107,20 +135,23 @@ def _numbers(analysis: Analysis, comparison: Comparison | None) -> list[content.
     return content.summary(analysis) + differences
 
 
-def _about_cases(folder: Path, analysis: Analysis, worst: int) -> dict[str, object]:
+def _about_cases(folder: Path, scenes: _Scenes, worst: int) -> dict[str, object]:
     """Return what the template shows of the images: counts, faults, the table, pictures, and all scores."""
-    cases = analysis.cases
+    analysis, cases = scenes.analysis, scenes.analysis.cases
+    patients = len(set(analysis.patients))
+    patients = len(set(analysis.patients))
     order = sorted(range(len(cases)), key=lambda number: cases[number].mean_dice)
     table, faults = content.rows(cases, order), content.faults_worst_first(cases)
     wanted = _worth_drawing(analysis, order, faults[:_LISTED], worst)
     return {
         "images": len(cases),
-        "patients": len(set(analysis.patients)),
+        "patients": patients,
+        "caution": patients_caution(patients) if patients > 1 else "",
         "faulty": sum(bool(case.faults) for case in cases),
         "faults": faults,
         "frequent": content.frequent_faults(cases),
         "rows": table,
-        "drawn": _draw_cases(folder, analysis, [row for row in table if row.case in wanted], worst),
+        "drawn": _draw_cases(folder, scenes, [row for row in table if row.case in wanted], worst),
         "data": content.page_data(cases),
     }
 
@@ -133,10 +164,10 @@ def _worth_drawing(
     return {*order[:worst], *(fault.case for fault in faults), *of_bones}
 
 
-def _figures(folder: Path, analysis: Analysis, comparison: Comparison | None) -> list[Illustration]:
-    compared = [] if comparison is None else [_difference(analysis, comparison)]
-    charts = [_illustration(folder, chart) for chart in (*compared, *_charts(analysis))]
-    return [*charts, *_zones(folder, analysis)]
+def _figures(folder: Path, scenes: _Scenes, comparison: Comparison | None) -> list[Illustration]:
+    compared = [] if comparison is None else [_difference(scenes.analysis, comparison)]
+    charts = [_illustration(folder, chart) for chart in (*compared, *_charts(scenes.analysis))]
+    return [*charts, *_zones(folder, scenes)]
 
 
 def _charts(analysis: Analysis) -> list[Chart]:
@@ -151,9 +182,10 @@ def _charts(analysis: Analysis) -> list[Chart]:
 
 def _difference(analysis: Analysis, comparison: Comparison) -> Chart:
     """Return the chart of the differences between two runs."""
-    table = comparison.differences[["difference", "low", "high"]][:NUM_BONES]
-    intervals = [Interval(*row) for row in table.itertuples(index=False)]
-    return difference_chart(intervals, *map(_run_name, (analysis.sources.predictions, comparison.other)))
+    table = comparison.differences[:NUM_BONES]
+    intervals = [Interval(*row) for row in table[["difference", "low", "high"]].itertuples(index=False)]
+    names = map(_run_name, (analysis.sources.predictions, comparison.other))
+    return difference_chart(intervals, *names, is_certain=table["is_certain"].tolist())
 
 
 def _illustration(folder: Path, chart: Chart) -> Illustration:
@@ -162,13 +194,14 @@ def _illustration(folder: Path, chart: Chart) -> Illustration:
     return Illustration(chart.title, chart.caption, source, width, height)
 
 
-def _zones(folder: Path, analysis: Analysis) -> list[Illustration]:
+def _zones(folder: Path, scenes: _Scenes) -> list[Illustration]:
     """Draw the overlap zones that are worst; none if no bones overlap."""
-    zones = worst_zones(analysis.cases, _ZONES)
+    cases = scenes.analysis.cases
+    zones = worst_zones(cases, _ZONES)
     if not zones:
         return []
-    names = [analysis.cases[zone.case].image_name for zone in zones]
-    tiles = [zone_tile(_scene(analysis, name), zone, name) for zone, name in zip(zones, names, strict=True)]
+    names = [cases[zone.case].image_name for zone in zones]
+    tiles = [zone_tile(scenes.read(name), zone, name) for zone, name in zip(zones, names, strict=True)]
     sheet = draw_sheet(tiles, ZONE_LEGEND, columns=4)
     save_png(folder / "overlap_zones.png", sheet)
     means = ", ".join(f"{zone.bones} {zone.mean:.3f}" for zone in zones[:3])
@@ -176,22 +209,18 @@ def _zones(folder: Path, analysis: Analysis) -> list[Illustration]:
     return [Illustration("Where bones overlap", caption, picture_uri(sheet), sheet.shape[1], sheet.shape[0])]
 
 
-def _draw_cases(folder: Path, analysis: Analysis, rows: Sequence[content.Row], worst: int) -> list[DrawnCase]:
+def _draw_cases(folder: Path, scenes: _Scenes, rows: Sequence[content.Row], worst: int) -> list[DrawnCase]:
     """Draw the errors of images for the page, and those of the worst ones as a sheet in the folder."""
     drawn: list[DrawnCase] = []
     tiles: list[Tile] = []
     for row in tqdm(rows, "drawing", unit="image", disable=None):
-        case = analysis.cases[row.case]
-        scene = _scene(analysis, case.image_name)
+        case = scenes.analysis.cases[row.case]
+        scene = scenes.read(case.image_name)
         if len(tiles) < worst:
             tiles.append(case_tile(scene, case))
         drawn.append(DrawnCase(row, case_picture(scene, case)))
     save_png(folder / "worst_cases.png", draw_sheet(tiles, ERROR_LEGEND, columns=5))
     return drawn
-
-
-def _scene(analysis: Analysis, image_name: str) -> Scene:
-    return read_scene(analysis.sources.radiograph(image_name), *analysis.sources.masks(image_name))
 
 
 def _run_name(predictions: Path) -> str:
@@ -202,10 +231,14 @@ def _run_name(predictions: Path) -> str:
     return printable("/".join(path.parts[-2:]))
 
 
-def _left_out(analysis: Analysis) -> list[tuple[str, list[str]]]:
-    """Return images that could not be scored, by the reason."""
+def _left_out(analysis: Analysis, unreadable: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """Return images that could not be scored or drawn, by the reason."""
     sources = analysis.sources
-    reasons = (("Without a prediction", sources.unpredicted), ("Without a label", sources.unlabelled))
+    reasons = (
+        ("Without a prediction, not scored", sources.unpredicted),
+        ("Without a label, not scored", sources.unlabelled),
+        ("Radiograph cannot be read, drawn on grey", tuple(unreadable)),
+    )
     return [(reason, [printable(name) for name in names]) for reason, names in reasons if names]
 
 

@@ -7,6 +7,7 @@ const { bones, cases } = JSON.parse(find("#data").textContent);
 const body = find("#table tbody");
 const rows = findAll("tr", body);
 const viewer = find("#viewer");
+let opener = null;
 const state = { channels: [], column: "dice", descending: false };
 
 /* Scores of a case over the chosen bones */
@@ -19,6 +20,8 @@ const mean = (values, channels = state.channels) => {
 const faultsOf = (item) => item.faults.filter((fault) => fault.bones.some((bone) => state.channels.includes(bone)));
 const worstOf = (item) => state.channels.reduce((worst, bone) => (item.dice[bone] < item.dice[worst] ? bone : worst));
 const lostBy = (item) => faultsOf(item).reduce((sum, fault) => sum + fault.severity, 0);
+/* The costliest fault, which is the first, and how many there are. */
+const briefly = (faults) => (faults.length > 1 ? `${faults.length} faults. ` : "") + (faults[0]?.text ?? "");
 const fixed = (value, digits) => (value === null ? "-" : value.toFixed(digits));
 
 /* What a column is sorted by, and what it says */
@@ -34,7 +37,7 @@ const columns = {
   boundary: { key: (item) => mean(item.boundary), text: (value) => fixed(value === null ? null : 100 * value, 1) },
   hd95: { key: (item) => mean(item.hd95), text: (value) => fixed(value, 1) },
   wrist: { key: (item) => item.wrist },
-  faults: { key: lostBy, text: (_, item) => faultsOf(item).map((fault) => fault.text).join(" ") },
+  faults: { key: lostBy, text: (_, item) => briefly(faultsOf(item)) },
 };
 
 const caseOf = (row) => cases[Number(row.dataset.case)];
@@ -120,23 +123,31 @@ function showCase(number) {
   showPicture(number);
   showFacts(item);
   showBones(item);
-  if (!viewer.open) viewer.showModal();
+  if (!viewer.open) {
+    opener = document.activeElement;
+    viewer.showModal();
+  }
   find(".seen").scrollTop = 0;
 }
 
 function showPicture(number) {
   const picture = find(`#picture-${number}`);
   const layers = picture && find(".layers", picture).cloneNode(true);
-  layers?.addEventListener("click", (event) => zoom(layers, event));
+  layers?.addEventListener("click", (event) => zoom(event));
+  find("#magnify").disabled = !layers;
+  find("#magnify").setAttribute("aria-pressed", "false");
   find("#stage").replaceChildren(layers ?? element("p", "This image is not drawn; handseg analyze --worst draws more. Its scores stand beside."));
   find("#viewer-details").replaceChildren(...(picture ? find(".details", picture).cloneNode(true).children : []));
 }
 
-function zoom(layers, event) {
+/* Magnify where the mouse is, or the middle. */
+function zoom(event) {
+  const layers = find("#stage .layers");
+  if (!layers) return;
   const box = layers.getBoundingClientRect();
-  if (layers.classList.toggle("zoomed")) {
-    layers.style.transformOrigin = `${event.clientX - box.left}px ${event.clientY - box.top}px`;
-  }
+  const isZoomed = layers.classList.toggle("zoomed");
+  if (isZoomed) layers.style.transformOrigin = event ? `${event.clientX - box.left}px ${event.clientY - box.top}px` : "50% 50%";
+  find("#magnify").setAttribute("aria-pressed", String(isZoomed));
 }
 
 function showFacts(item) {
@@ -148,7 +159,7 @@ function showFacts(item) {
   ];
   find("#viewer-facts").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
   const list = find("#viewer-faults");
-  const texts = item.faults.length ? item.faults.map((fault) => fault.text) : ["None; what is lost is lost along outlines."];
+  const texts = item.faults.length ? item.faults.map((fault) => fault.text) : ["None; what is lost is lost within a few px of the outlines."];
   list.className = item.faults.length ? "sentences" : "sentences none";
   list.replaceChildren(...texts.map((text) => element("li", text)));
 }
@@ -216,6 +227,7 @@ body.addEventListener("click", ({ target }) => {
 
 find("#previous").addEventListener("click", () => step(-1));
 find("#next").addEventListener("click", () => step(1));
+find("#magnify").addEventListener("click", () => zoom());
 find("#close").addEventListener("click", () => viewer.close());
 find("#errors").addEventListener("change", ({ target }) => viewer.classList.toggle("without", !target.checked));
 
@@ -225,16 +237,16 @@ viewer.addEventListener("close", () => {
   if (number === null) return;
   goTo(null);
   const row = find(`tr[data-case="${number}"]`);
-  if (!row.hidden) linkOf(row).focus();
+  if (opener?.matches("a, button") && !body.contains(opener)) opener.focus();
+  else if (!row.hidden) linkOf(row).focus();
 });
 
-const inViewer = { ArrowRight: () => step(1), j: () => step(1), ArrowLeft: () => step(-1), k: () => step(-1), e: () => find("#errors").click() };
+const inViewer = { ArrowRight: () => step(1), j: () => step(1), ArrowLeft: () => step(-1), k: () => step(-1), e: () => find("#errors").click(), z: () => zoom() };
 const inTable = { j: () => moveFocus(1), k: () => moveFocus(-1), ArrowDown: () => moveFocus(1), ArrowUp: () => moveFocus(-1) };
 
 document.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey || event.target.matches("input[type=search], select")) return;
-  const isArrow = event.key.startsWith("Arrow");
-  if (!viewer.open && isArrow && !body.contains(event.target)) return;
+  if (!viewer.open && !find("#cases .scroll").contains(event.target)) return;
   const action = (viewer.open ? inViewer : inTable)[event.key];
   if (!action) return;
   event.preventDefault();

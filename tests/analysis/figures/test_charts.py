@@ -107,7 +107,7 @@ def test_boundary_errors_are_means_with_intervals(charts, dice):
     (axes,) = charts["boundary_error"].figure.axes
     means = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
     assert means == pytest.approx(np.nanmean(1 - dice, axis=0).tolist())
-    bars = [line.get_xdata() for line in axes.lines if line.get_marker() != "o"]
+    bars = [line.get_xdata() for line in axes.lines if line.get_marker() != "o" and line.get_linestyle() != "--"]
     assert all(low <= mean <= high for (low, high), mean in zip(bars, means, strict=True))
     assert "the lunate" in charts["boundary_error"].caption
 
@@ -120,6 +120,12 @@ def test_differences_are_coloured_where_the_interval_leaves_out_0(charts):
     assert "new less that of old" in charts["difference_per_bone"].caption
     low, high = axes.get_xlim()
     assert low == -high
+
+
+def test_differences_of_few_patients_are_not_coloured():
+    gains = [Interval(0.1, 0.05, 0.15)] * NUM_BONES
+    (axes,) = difference_chart(gains, "new", "old", is_certain=[False] * NUM_BONES).figure.axes
+    assert {to_hex(line.get_color()).upper() for line in axes.lines if line.get_marker() == "o"} == {MUTED.upper()}
 
 
 def test_bones_of_small_and_large_size_are_all_labelled(charts, cases):
@@ -169,7 +175,7 @@ def test_the_confusion_matrix_names_what_is_confused():
     assert axes.images[0].get_array()[5, 6] == pytest.approx(0.004)
     (hatched,) = axes.patches
     assert (hatched.get_y() + 0.5, hatched.get_hatch()) == (ulna, "////")
-    assert "the pisiform for the triquetrum (25.0 %)" in chart.caption
+    assert "25.0 % of the pisiform are labelled triquetrum" in chart.caption
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert len(labels) == len(CONFUSION_LABELS)
     assert re.match("no bone", labels[-1])
@@ -194,3 +200,26 @@ def test_captions_are_sentences(charts):
         assert chart.caption.endswith(".")
         assert chart.title[0].isupper()
         assert "nan" not in chart.caption
+
+
+def test_the_dice_axis_ends_at_the_first_tick_above_the_highest_score():
+    chart = dice_chart(np.random.default_rng(0).uniform(0.62, 0.78, (3, NUM_BONES)))
+    (axes,) = chart.figure.axes
+    low, high = axes.get_xlim()
+    assert low == pytest.approx(0.6, abs=0.01)
+    assert high == pytest.approx(0.8, abs=0.01)
+    assert axes.get_xticks().max() == pytest.approx(0.8)
+
+
+def test_the_boundary_chart_says_where_its_scale_ends(charts):
+    (axes,) = charts["boundary_error"].figure.axes
+    (line,) = (line for line in axes.lines if line.get_linestyle() == "--")
+    assert list(line.get_xdata()) == [0.5, 0.5]
+    assert "one px on either side" in charts["boundary_error"].caption
+
+
+def test_the_confusion_chart_says_that_labels_may_be_drawn_besides_each_other(charts):
+    caption = charts["confusion"].caption
+    assert "in its place or besides it" in caption
+    assert "missed and given no other label" in caption
+    assert "is not told apart" in caption

@@ -166,6 +166,9 @@ def test_the_next_case_is_the_next_row_of_the_table_as_it_is_sorted(page, report
 
 def test_the_table_is_walked_and_opened_by_keys(page):
     order = page.order()
+    page.press("j")
+    assert page.run("document.activeElement === document.body"), "keys are those of the table"
+    page.run("document.querySelector('#cases .scroll').focus()")
     page.press("j", "j")
     assert page.run("+document.activeElement.closest('tr').dataset.case") == order[1]
     page.press(Keys.ARROW_UP, Keys.ENTER)
@@ -187,6 +190,27 @@ def test_errors_are_switched_off_to_see_the_bone_below(page):
     page.press("e")
     assert not page.find("#stage .errors").is_displayed()
     assert page.find("#stage img").is_displayed()
+
+
+def test_the_picture_is_magnified_by_a_key_and_a_button(page):
+    page.load(f"#case-{page.order()[0]}")
+    for press, is_zoomed in (
+        (lambda: page.press("z"), True),
+        (lambda: page.press("z"), False),
+        (page.find("#magnify").click, True),
+    ):
+        press()
+        assert page.run("document.querySelector('#stage .layers').classList.contains('zoomed')") == is_zoomed
+        assert page.find("#magnify").get_attribute("aria-pressed") == str(is_zoomed).lower()
+
+
+def test_escape_leads_back_to_the_fault_that_was_clicked(page):
+    link = page.find(".faults a")
+    link.click()
+    assert page.shows(1)
+    page.press(Keys.ESCAPE)
+    assert page.shows(None)
+    assert page.run("document.activeElement.matches('.faults a')")
 
 
 def test_a_case_that_is_not_drawn_says_so(page):

@@ -183,7 +183,8 @@ def test_the_table_shows_every_image_worst_first(page, report):
     for row, case in zip(rows, cases, strict=True):
         cells = {cell.attributes["data-column"]: cell.everything() for cell in (*row.all("th"), *row.all("td"))}
         assert cells["dice"] == f"{case.mean_dice:.3f}"
-        assert cells["faults"] == case.faults_text
+        number = f"{len(case.faults)} faults. " if len(case.faults) > 1 else ""
+        assert cells["faults"] == (number + case.faults[0].text if case.faults else "")
         assert cells["wrist"] == f"{case.wrist_angle:.0f}"
         assert cells["boundary"] == f"{100 * np.nanmean(case.scores.boundary_error_rate):.1f}"
 
@@ -196,6 +197,7 @@ def test_the_summary_has_intervals_and_the_differences_to_the_other_run(page, re
     assert float(value) == pytest.approx(report.analysis.scores("dice").mean(), abs=5e-4)
     low, high = map(float, interval.split(" to "))
     assert low <= float(value) <= high
+    assert "patients are too narrow" in page.everything()
     difference = report.analysis.scores("dice").mean() - report.other.scores("dice").mean()
     assert float(numbers["Difference, all bones"][0]) == pytest.approx(difference, abs=5e-5)
 
@@ -320,3 +322,21 @@ def test_a_perfect_prediction_without_radiographs_makes_a_calm_page(tmp_path, it
     (worst,) = (cell for cell in page.all("td") if cell.attributes["data-column"] == "worst")
     assert worst.text == "-"
     assert "lowest" not in " ".join(caption.text for caption in page.all("figcaption")).lower()
+
+
+def test_a_radiograph_that_is_broken_is_drawn_on_grey_and_told(tmp_path, items, hands):
+    data = tmp_path / "data"
+    (data / "DCM/p1").mkdir(parents=True)
+    (data / "outputs_json/p1").mkdir(parents=True)
+    (data / "outputs_json/p1/1.json").write_bytes(Path(items[0]["label"]).read_bytes())
+    content = Path(items[0]["image"]).read_bytes()
+    (data / "DCM/p1/1.png").write_bytes(content[: len(content) // 2])
+    masks = next(iter(hands.values())).copy()
+    masks[CHANNEL["Pisiform"]] = False
+    with SubmissionWriter(tmp_path / "predictions.csv") as writer:
+        writer.write("1.png", masks)
+    page = tree_of(write_report(analyse(tmp_path / "predictions.csv", data, tmp_path, workers=1), tmp_path))
+    (told,) = page.all("section")[0].all("details")
+    assert "Radiograph cannot be read, drawn on grey: 1 image" in told.everything()
+    assert "1.png" in told.everything()
+    assert any(figure.attributes.get("id") == "picture-0" for figure in page.all("figure"))
