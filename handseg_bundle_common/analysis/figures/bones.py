@@ -79,9 +79,9 @@ def boundary_chart(rates: Scores, patients: Sequence[str]) -> Chart:
     highest = ", ".join(f"{100 * means[channel]:.1f} %" for channel in worst)
     found = f"Outlines are least exact at {names_of(worst)} ({highest})." if worst else "All outlines are exact."
     caption = (
-        "Share of wrong pixels in the band of one px on either side of the reference's outline, at the radiograph's own "
-        "size. About 50 %, the dashed line, means nowhere right, however far off. Mean over images; the bar is its 95 % "
-        f"interval, bootstrapped over patients. {found}"
+        "Share of wrong pixels in the band of one px on either side of the reference's outline, at the radiograph's "
+        "own size. About 50 %, the dashed line, means nowhere right, however far off. "
+        f"Mean over images; the bar is its 95 % interval, bootstrapped over patients. {found}"
     )
     return Chart("boundary_error", "Boundary error of every bone", caption, figure)
 
