@@ -31,7 +31,9 @@ _REMEDY = "compare the bundle with bundles/effisegnet"
 _PROGRESS_BARS = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
 
 
-def log_run_as_model(client: Any, run_id: str, config: Mapping[str, Any], models: Path | None) -> str:
+def log_run_as_model(
+    client: Any, run_id: str, config: Mapping[str, Any], models: Path | None, weights: Path | None = None
+) -> str:
     """Register the bundle of a run with its weights; see `log_bundle`.
 
     Args:
@@ -39,6 +41,7 @@ def log_run_as_model(client: Any, run_id: str, config: Mapping[str, Any], models
         run_id: the run.
         config: its configuration: the weights are those that an evaluation names, else the best ones of a training.
         models: folder of the weights that the training wrote, None if it is not known.
+        weights: file that a user names in place of these.
 
     Raises:
         HandsegInputError: bundle or weights cannot be found or used.
@@ -48,7 +51,7 @@ def log_run_as_model(client: Any, run_id: str, config: Mapping[str, Any], models
         raise HandsegInputError("log_model", "the bundle of the run is not there", "set HANDSEG_BUNDLES to its folder")
     named = config.get("weights")
     is_path = isinstance(named, str) and not named.startswith(("$", "@", "%"))
-    weights = Path(str(named)) if is_path else models and models / BEST_WEIGHTS
+    weights = weights or (Path(str(named)) if is_path else models and models / BEST_WEIGHTS)
     if weights is None:
         raise HandsegInputError("log_model", "the weights of the run are not known", "name them with --weights")
     return log_bundle(client, run_id, bundle, weights)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from handseg_bundle_common.engine.mlflow_log import (
     ANALYSIS,
     CROSS_VALIDATION,
     EVALUATION,
+    PARENT,
     TRAINING,
     experiment_id,
     log_final_scores,
@@ -79,6 +82,9 @@ class _Log:
         """Log a folder as a run, unless MLflow has it."""
         known = remembered_run(self.client, folder)
         if known is not None:
+            if self.parent is not None:
+                # A fold that was logged before its cross-validation, or below one that was taken back.
+                self.client.set_tag(known.info.run_id, PARENT, self.parent)
             return LoggedRun(known.info.run_id, known.info.run_name, kind, is_new=False)
         start, end = _times(folder)
         title = name or f"{_prefix(folder, kind)}-{datetime.fromtimestamp(start / 1000, UTC):%Y%m%d-%H%M%S}"
@@ -88,7 +94,9 @@ class _Log:
             elif kind == ANALYSIS:
                 status = self._analysis(folder, run_id, end)
             else:
-                status = self._engine(RunFolder(folder, _models(folder, kind, weights)), run_id, (start, end))
+                with _as_best(weights if kind == TRAINING else None) as models:
+                    place = models or _models(folder, kind)
+                    status = self._engine(RunFolder(folder, place), run_id, (start, end))
             self.client.set_terminated(run_id, status, end)
         return LoggedRun(run_id, title, kind, is_new=True)
 
@@ -180,8 +188,7 @@ def log_run(
         done = _Log(client, experiment_id(client, experiment)).run(place, kind, name, weights=best)
         if not log_model:
             return done
-        models = best.parent if best is not None else _models(place, TRAINING, None)
-        model = log_run_as_model(client, done.run_id, RunFolder(place).config(), models)
+        model = log_run_as_model(client, done.run_id, RunFolder(place).config(), _models(place, TRAINING), best)
     return LoggedRun(done.run_id, done.name, done.kind, done.is_new, model)
 
 
@@ -212,15 +219,27 @@ def _prefix(folder: Path, kind: str) -> str:
     return str(recipe or kind)
 
 
-def _models(folder: Path, kind: str, weights: Path | None) -> Path | None:
+@contextmanager
+def _as_best(weights: Path | None) -> Iterator[Path | None]:
+    """Give the folder of a file of weights, in which it has the name of the best ones whatever it is called itself."""
+    if weights is None:
+        yield None
+    elif weights.name == BEST_WEIGHTS:
+        yield weights.parent
+    else:
+        with tempfile.TemporaryDirectory() as staging:
+            shutil.copyfile(weights, Path(staging, BEST_WEIGHTS))
+            yield Path(staging)
+
+
+def _models(folder: Path, kind: str) -> Path | None:
     """Return the folder of the weights that a training wrote, if it can be found."""
     if kind != TRAINING:
         return None
     named = RunFolder(folder).config().get("ckpt_dir")
     is_plain = isinstance(named, str) and not named.startswith(("$", "@", "%"))
     places = (folder / "models", folder.parent / "models", *([Path(str(named))] if is_plain else ()))
-    found = next((place for place in places if (place / BEST_WEIGHTS).is_file()), None)
-    return found if weights is None else weights.parent
+    return next((place for place in places if (place / BEST_WEIGHTS).is_file()), None)
 
 
 def _times(folder: Path) -> tuple[int, int]:

@@ -146,6 +146,8 @@ def test_a_cross_validation_stands_above_its_folds(tmp_path, uri, client):
     (tmp_path / "cross_validation.json").write_text(json.dumps(record))
     summary = {"num_folds": 2, "fold_dice": {"0": 0.5, "1": 0.5}, "out_of_fold_dice": 0.5}
     (tmp_path / "summary.json").write_text(json.dumps(summary))
+    # A fold that stands in MLflow on its own already comes below the others' parent.
+    log_run(tmp_path / "fold0" / "training", tracking_uri=uri, experiment="folds", name="effisegnet+swa-fold0")
     done = log_run(tmp_path, tracking_uri=uri, experiment="folds", name="all")
     runs = client.search_runs([client.get_experiment_by_name("folds").experiment_id])
     below = {run.info.run_name for run in runs if run.data.tags.get("mlflow.parentRunId") == done.run_id}
@@ -175,6 +177,13 @@ def test_weights_can_be_named(tmp_path, uri, client, training):
     elsewhere = shutil.copytree(training.parent / "models", tmp_path / "elsewhere")
     run_id = log_run(lonely, tracking_uri=uri, weights=elsewhere / "model.pt").run_id
     assert [file.path for file in _listed(client, run_id, "models")] == ["models/model.pt", "models/swa.pt"]
+
+
+def test_weights_of_any_name_are_the_best_ones(tmp_path, uri, client, training):
+    lonely = _write_run(tmp_path / "alone")
+    named = shutil.copyfile(training.parent / "models" / "model.pt", tmp_path / "jane.pt")
+    run_id = log_run(lonely, tracking_uri=uri, weights=named).run_id
+    assert [file.path for file in _listed(client, run_id, "models")] == ["models/model.pt"]
 
 
 @pytest.mark.parametrize(
