@@ -23,7 +23,7 @@ METRICS_FILE, SCORES_FILE, FIGURES = "metrics.csv", "scores.csv", "figures"
 BEST_WEIGHTS, AVERAGED_WEIGHTS = "model.pt", "swa.pt"
 
 _FILES = (ENVIRONMENT_FILE, METRICS_FILE, "per_bone.csv", SCORES_FILE, "record.md")
-_REPORT, _OVERLAYS, _CONFIGS, _MODELS = "report", "overlays", "configs", "models"
+REPORT, _OVERLAYS, _CONFIGS, _MODELS = "report", "overlays", "configs", "models"
 _REPORT_FILES = ("report.html", "*.csv", "*.parquet", "figures/*.png")
 _SMALL = [CHANNEL[name] for name in SMALL_BONES]
 _OF_TRAINERS = ("train_", "swa_", "learning_rate")
@@ -108,7 +108,7 @@ class RunFolder:
             yield path, FIGURES
         for path in _numbered(self.path / _OVERLAYS, staging / _OVERLAYS):
             yield path, _OVERLAYS
-        yield from report_files(self.path / _REPORT)
+        yield from report_files(self.path / REPORT)
         for path in self.weights():
             yield path, _MODELS
         bundle = bundle_of(config)
@@ -120,7 +120,7 @@ def report_files(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield page, tables and figures of the folder that `handseg analyze` writes, each with its place in MLflow."""
     for pattern in _REPORT_FILES:
         for path in sorted(folder.glob(pattern)):
-            yield path, (_REPORT / path.parent.relative_to(folder)).as_posix()
+            yield path, (REPORT / path.parent.relative_to(folder)).as_posix()
 
 
 def final_scores(scores: ImageScores) -> dict[str, float]:

@@ -36,6 +36,7 @@ from handseg_bundle_common.engine.run_folder import (
     BEST_WEIGHTS,
     FIGURES,
     METRICS_FILE,
+    REPORT,
     SCORES_FILE,
     RunFolder,
     report_files,
@@ -85,6 +86,9 @@ class _Log:
             if self.parent is not None:
                 # A fold that was logged before its cross-validation, or below one that was taken back.
                 self.client.set_tag(known.info.run_id, PARENT, self.parent)
+            # A tracked run ends before anybody can analyse it.
+            for path, place in report_files(folder / REPORT):
+                self.client.log_artifact(known.info.run_id, str(path), place)
             return LoggedRun(known.info.run_id, known.info.run_name, kind, is_new=False)
         start, end = _times(folder)
         title = name or f"{_prefix(folder, kind)}-{datetime.fromtimestamp(start / 1000, UTC):%Y%m%d-%H%M%S}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 from handseg_bundle_common.engine.mlflow_runs import database_file, wanted_uri
@@ -35,10 +37,23 @@ def open_store(tracking_uri: str) -> Any:
         raise HandsegInputError(
             _OPTION, problem, "train with tracking first, or name the database or server of the runs"
         )
+    if database is not None:
+        _require_experiments(database)
     with store_errors(uri), _environment(_IMPATIENT):
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
     return client
+
+
+def _require_experiments(database: Path) -> None:
+    """Refuse a database of something else, in which MLflow would make its own tables without asking."""
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone()
+    except sqlite3.Error as error:
+        raise HandsegInputError(database, f"MLflow cannot use it ({error})", "name the database of the runs") from error
+    if found is None:
+        raise HandsegInputError(database, "is no database of MLflow", "name the one that the runs were logged to")
 
 
 def find_experiment(client: Any, name: str) -> Any:

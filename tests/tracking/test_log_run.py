@@ -120,6 +120,16 @@ def test_an_evaluation_is_one(tmp_path, uri, client):
     assert run.data.metrics["val_overlap_dice"] == 0.25
 
 
+def test_a_report_that_is_made_later_is_added_to_its_run(tmp_path, uri, client):
+    folder = _write_run(tmp_path / "evaluation", metrics="mean_dice,overlap_dice\n0.5,0.25\n")
+    run_id = log_run(folder, tracking_uri=uri).run_id
+    (folder / "report").mkdir()
+    (folder / "report" / "report.html").write_text("<html>")
+    done = log_run(folder, tracking_uri=uri)
+    assert (done.run_id, done.is_new) == (run_id, False)
+    assert [file.path for file in _listed(client, run_id, "report")] == ["report/report.html"]
+
+
 def test_an_analysis_is_logged_with_its_report(tmp_path, uri, client):
     dice = np.arange(NUM_BONES)[None] / 28
     write_scores(tmp_path / "scores.csv", ImageScores(["jane/left.png"], dice))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 from mlflow import MlflowClient
@@ -27,6 +29,15 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
     (tmp_path / "mlflow.db").write_text("no database at all, but long enough to look like one" * 100)
     with pytest.raises(HandsegInputError, match=r"mlflow\.db: MLflow cannot use it \(.*not a database"):
         open_store(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+def test_a_database_of_something_else_is_left_as_it_is(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "addresses.db")) as connection:
+        connection.execute("CREATE TABLE people (name TEXT)")
+    before = (tmp_path / "addresses.db").read_bytes()
+    with pytest.raises(HandsegInputError, match=r"addresses\.db: is no database of MLflow"):
+        open_store(f"sqlite:///{tmp_path}/addresses.db")
+    assert (tmp_path / "addresses.db").read_bytes() == before
 
 
 def test_a_server_that_does_not_run_is_told_within_seconds():
