@@ -21,6 +21,7 @@ from handseg_bundle_common.engine.mlflow_log import (
 from handseg_bundle_common.engine.mlflow_runs import chosen_uri, remember_run, reopened_run
 from handseg_bundle_common.engine.run_folder import FIGURES, RunFolder
 from handseg_bundle_common.engine.run_parameters import environment_parameters, top_level_parameters
+from handseg_bundle_common.engine.tracking import unique_run_name
 
 # Joined files of a cross-validation, and their place among MLflow's artifacts.
 _ARTIFACTS = {
@@ -68,7 +69,8 @@ class ParentRun:
         folder = Path(output)
         run = reopened_run(client, folder)
         if run is None:
-            name = f"cross-validation-{folder.absolute().name}"
+            # The folder's name may be that of a person.
+            name = unique_run_name(CROSS_VALIDATION)
             run = new_run(client, experiment_id(client, tracking["experiment_name"]), name, CROSS_VALIDATION)
             log_parameters(
                 client, run.info.run_id, parent_parameters(parameters) | environment_parameters(run_environment())
