@@ -49,7 +49,7 @@ def test_measures(write_radiograph_dicom: Write, tmp_path: Path) -> None:
     assert (measured.in_mm, measured.in_px) == (1, 0)
     (index,) = rows(tmp_path / "measures" / "indices.csv")
     assert (index["side"], index["side_from"], index["unit"]) == ("R", "dicom_tag", "mm")
-    capitate = next(row for row in rows(tmp_path / "measures" / "bones.csv") if row["bone"] == "Capitate")
+    capitate = next(row for row in rows(tmp_path / "measures" / "bone_sizes.csv") if row["bone"] == "Capitate")
     assert capitate["area"] == "8.0000"  # 200 px of 0.2 mm a side
 
 

@@ -76,6 +76,7 @@ FUNCTIONS: frozenset[str] = frozenset(
         *("abs", "bool", "float", "int", "len", "max", "min", "round", "str", "sum"),
         *("from_engine", "idist.device", "idist.get_rank", "idist.get_world_size", "monai.utils.set_determinism"),
         *("torch.cuda.is_available", "torch.cuda.device_count", "torch.device"),
+        "torch.distributed.barrier",
         "torch.distributed.destroy_process_group",
     }
 )
