@@ -99,8 +99,7 @@ class _Log:
                 status = self._analysis(folder, run_id, end)
             else:
                 with _as_best(weights if kind == TRAINING else None) as models:
-                    place = models or _models(folder, kind)
-                    status = self._engine(RunFolder(folder, place), run_id, (start, end))
+                    status = self._engine(RunFolder(folder, models or _models(folder, kind)), run_id, (start, end))
             self.client.set_terminated(run_id, status, end)
         return LoggedRun(run_id, title, kind, is_new=True)
 
