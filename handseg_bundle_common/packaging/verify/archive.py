@@ -152,9 +152,11 @@ def _sizes(entries: list[zipfile.ZipInfo]) -> Iterator[Finding]:
             yield _error(entry.filename, f"unpacks to {entry.file_size:,} bytes, more than {MAX_FILE_BYTES:,}")
         elif entry.file_size > max(_SMALL, MAX_RATIO * entry.compress_size):
             yield _error(entry.filename, f"unpacks to more than {MAX_RATIO} times its size, as a bomb does")
-    total = sum(entry.file_size for entry in entries)
+    total, packed = sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)
     if total > MAX_BYTES:
         yield _error("", f"unpacks to {total:,} bytes, more than {MAX_BYTES:,}")
+    elif total > max(_SMALL, MAX_RATIO * packed):
+        yield _error("", f"unpacks to more than {MAX_RATIO} times its size, as a bomb does")
 
 
 def _layout(entries: list[zipfile.ZipInfo]) -> Iterator[Finding]:

@@ -11,7 +11,13 @@ from pathlib import Path
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import make_folder
 from handseg_bundle_common.packaging.verify.archive import archive_findings, bundle_root, is_archive, unpack
-from handseg_bundle_common.packaging.verify.contents import bundle_files, code_findings, file_digest, kind_findings
+from handseg_bundle_common.packaging.verify.contents import (
+    OUTPUTS,
+    bundle_files,
+    code_findings,
+    file_digest,
+    kind_findings,
+)
 from handseg_bundle_common.packaging.verify.declared import (
     checksum_findings,
     class_findings,
@@ -102,7 +108,10 @@ def _verify_archive(path: Path, trust: bool, network: bool) -> Verification:
                 reason = f"cannot be unpacked ({problem.strerror or problem})"
                 raise HandsegInputError(path, reason, f"make room in {target.parent}") from problem
             root = None if findings else bundle_root(Path(temporary))
-            if root is not None:
+            if root is not None and (root / OUTPUTS).exists():
+                # What runs leave there is not scanned, and an archive has not run.
+                findings = [error(Check.ARCHIVE, OUTPUTS, "holds results of runs", "export the bundle again")]
+            elif root is not None:
                 result = _verify_folder(root, str(path), trust, network, archive=True)
                 folder = None if result.refused else str(_kept(root, target))
                 return replace(result, folder=folder)

@@ -98,6 +98,10 @@ MALICIOUS: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda path: archive(path, "x", content=bytes(2**23), compression=zipfile.ZIP_DEFLATED),
         "200 times its size",
     ),
+    "bomb of small files": (
+        lambda path: archive(path, *map(str, range(8)), content=bytes(2**20), compression=zipfile.ZIP_DEFLATED),
+        "200 times its size",
+    ),
     "shared bytes": (shared_bytes, "shares bytes"),
     "encrypted": (encrypted, "is encrypted"),
     "other method": (lambda path: archive(path, "x", compression=zipfile.ZIP_LZMA), "method 14"),

@@ -132,6 +132,14 @@ class TestArchives:
         assert not list((cache / "bundles").iterdir())
         assert verify_bundle(path, trust=True, network=False).folder
 
+    def test_results_of_runs_which_are_not_scanned_are_no_part_of_it(self, bundle, packed, cache):
+        hidden = bundle / "eval" / "evil" / "configs" / "inference.json"
+        hidden.parent.mkdir(parents=True)
+        hidden.write_text('{"network_def": "$__import__(\'os\')"}')
+        result = verify_bundle(packed(bundle))
+        assert (result.exit_code, result.folder) == (3, None)
+        assert not list((cache / "bundles").iterdir())
+
     def test_a_cache_that_cannot_be_written_to_is_told(self, bundle, packed, tmp_path, monkeypatch):
         (tmp_path / "file").touch()
         monkeypatch.setenv("HANDSEG_CACHE", str(tmp_path / "file"))
