@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handseg_bundle_common.anatomy import CHANNEL, SMALL_BONES
 from handseg_bundle_common.engine.records import CONFIG_FILE, ENVIRONMENT_FILE
 from handseg_bundle_common.engine.run_parameters import bundle_of, run_parameters
 from handseg_bundle_common.engine.short_paths import without_folders
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import open_csv, read_json
-from handseg_bundle_common.metrics import ImageScores, bootstrap_interval, read_scores
+from handseg_bundle_common.metrics import ImageScores, read_scores
+from handseg_bundle_common.metrics.differences import dice_with_intervals
 
 METRICS_FILE, SCORES_FILE, FIGURES = "metrics.csv", "scores.csv", "figures"
 BEST_WEIGHTS, AVERAGED_WEIGHTS = "model.pt", "swa.pt"
@@ -25,7 +25,6 @@ BEST_WEIGHTS, AVERAGED_WEIGHTS = "model.pt", "swa.pt"
 _FILES = (ENVIRONMENT_FILE, METRICS_FILE, "per_bone.csv", SCORES_FILE, "record.md")
 REPORT, _OVERLAYS, _CONFIGS, _MODELS = "report", "overlays", "configs", "models"
 _REPORT_FILES = ("report.html", "*.csv", "*.parquet", "figures/*.png")
-_SMALL = [CHANNEL[name] for name in SMALL_BONES]
 _OF_TRAINERS = ("train_", "swa_", "learning_rate")
 _REMEDY = "name the folder of a run as it was left"
 
@@ -125,10 +124,8 @@ def report_files(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def final_scores(scores: ImageScores) -> dict[str, float]:
     """Return mean Dice and that of the small bones, with 95 % intervals as `_low` and `_high` if there are any."""
-    parts = {"mean_dice": scores.dice, "small_bone_dice": scores.dice[:, _SMALL]}
     numbers: dict[str, float] = {}
-    for name, dice in parts.items():
-        found = bootstrap_interval(dice, scores.patients)
+    for name, found in zip(("mean_dice", "small_bone_dice"), dice_with_intervals(scores).values(), strict=True):
         numbers |= {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
     return {name: value for name, value in numbers.items() if not math.isnan(value)}
 
