@@ -18,6 +18,7 @@ from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import read_json
 from handseg_bundle_common.weights import METADATA, adopt_settings, find_bundle, load_weights
+from handseg_bundle_common.windows import PLACEMENTS
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,8 @@ class MemberSettings:
         bundle: folder or name of its bundle.
         weights: file, relative to the bundle's folder or else to the working directory.
         role: what it is there for.
-        windows: values for `image_size`, `window_size`, `overlap`, `sw_batch_size` and `flip` in place of those that
-            the weights remember.
+        windows: values for `image_size`, `window_size`, `overlap`, `sw_batch_size`, `flip` and `placement` in place of
+            those that the weights remember.
     """
 
     name: str
@@ -229,5 +230,6 @@ _WINDOWS: dict[str, Callable[[Any], bool]] = {
     "overlap": lambda value: isinstance(value, (int, float)) and 0 <= value < 1,
     "sw_batch_size": is_count,
     "flip": lambda value: isinstance(value, bool),
+    "placement": lambda value: value in tuple(PLACEMENTS),
 }
 WINDOW_IDS = tuple(_WINDOWS)
