@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import platform
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 
 from handseg_bundle_common.errors import HandsegInputError
 
+# Outlines of 29 bones take 100 KB, those of noise 100 MB. JSON takes eight to twenty times its size in memory.
+MAX_JSON = 2**28
 # Python's own way with file names that are not valid Unicode (PEP 383).
 _NAMES = "surrogateescape"
+# So many characters of a name end that of its temporary file, so that file systems take both.
+_KEPT = 40
 
 
 def make_folder(folder: str | os.PathLike[str]) -> Path:
@@ -37,7 +46,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes the name `path` only when the block succeeds.
 
     The temporary name ends like `path`, because image writers choose the format by the suffix, which may have two
-    parts, as that of `.nii.gz`.
+    parts, as that of `.nii.gz`. It also names the process: what one that was killed has left in the folder is removed.
 
     Raises:
         HandsegInputError: the folder cannot be created or the file cannot be written.
@@ -45,7 +54,8 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     make_folder(target.parent)
     try:
-        handle, name = tempfile.mkstemp(prefix=".", suffix=f"-{target.name}", dir=target.parent)
+        _remove_abandoned(target.parent.absolute())
+        handle, name = tempfile.mkstemp(prefix=_prefix(), suffix=f"-{target.name[-_KEPT:]}", dir=target.parent)
     except OSError as error:
         raise _not_writable(target, error) from error
     os.close(handle)
@@ -72,7 +82,10 @@ def write_folder_atomically(folder: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(folder)
     make_folder(target.parent)
     try:
-        with tempfile.TemporaryDirectory(prefix=".", suffix=f"-{target.name}", dir=target.parent) as name:
+        _remove_abandoned(target.parent.absolute())
+        with tempfile.TemporaryDirectory(
+            prefix=_prefix(), suffix=f"-{target.name[-_KEPT:]}", dir=target.parent
+        ) as name:
             written, replaced = Path(name, "new"), Path(name, "old")
             written.mkdir()
             yield written
@@ -108,17 +121,20 @@ def open_csv(path: str | os.PathLike[str]) -> TextIO:
     return Path(path).open(encoding="utf-8-sig", errors=_NAMES, newline="")
 
 
-def read_json(path: str | os.PathLike[str], remedy: str) -> Any:
+def read_json(path: str | os.PathLike[str], remedy: str, max_bytes: int = MAX_JSON) -> Any:
     """Return what a JSON file holds.
 
     Args:
         path: the file.
         remedy: what the user can do about a file that cannot be used, without a full stop.
+        max_bytes: a larger file is not read.
 
     Raises:
-        HandsegInputError: the file is missing, empty or not JSON.
+        HandsegInputError: the file is missing, empty, too large or not JSON.
     """
     try:
+        if Path(path).stat().st_size > max_bytes:
+            raise HandsegInputError(path, f"has more than {max_bytes:,} bytes", remedy)
         content = Path(path).read_bytes()
     except OSError as error:
         raise HandsegInputError(path, f"cannot be read ({error.strerror})", remedy) from error
@@ -133,6 +149,49 @@ def read_json(path: str | os.PathLike[str], remedy: str) -> Any:
 def printable(name: str) -> str:
     """Return a file's name as characters; bytes that are none are written as escapes."""
     return name.encode(errors="backslashreplace").decode()
+
+
+def _prefix() -> str:
+    """Return how names of this process's temporary files begin."""
+    return f".handseg-{_machine()}-{os.getpid()}-"
+
+
+@lru_cache(maxsize=1)
+def _machine() -> str:
+    """Return a short name of where a process number means this process: a machine, or a container on it."""
+    space = ""
+    with suppress(OSError):
+        space = os.readlink("/proc/self/ns/pid")  # noqa: PTH115  it leads nowhere
+    return hashlib.sha256(f"{platform.node()} {space}".encode()).hexdigest()[:8]
+
+
+@lru_cache(maxsize=4096)
+def _remove_abandoned(folder: Path) -> None:
+    """Remove from a folder, once in a process, what processes of this machine were writing when they were killed.
+
+    A folder that holds what it was about to replace is left: nobody else has that.
+    """
+    if os.name != "posix":  # elsewhere, asking for a process may end it
+        return
+    own = re.compile(rf"\.handseg-{_machine()}-(\d+)-[a-z0-9_]{{8}}-.*", re.DOTALL)
+    for entry in os.scandir(folder):
+        found = own.fullmatch(entry.name)
+        if found is not None and not _is_running(int(found[1])):
+            with suppress(OSError):  # another process may remove it as well
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)  # noqa: PTH108
+                elif not Path(entry.path, "old").exists():
+                    shutil.rmtree(entry.path)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _umask() -> int:

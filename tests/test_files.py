@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import errno
 import os
+import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +62,60 @@ def test_temporary_names_keep_suffixes_of_two_parts(tmp_path: Path) -> None:
         assert temporary.name.startswith(".")
         temporary.touch()
     assert [path.name for path in tmp_path.iterdir()] == ["mask.nii.gz"]
+
+
+def test_long_names_have_temporary_names_too(tmp_path: Path) -> None:
+    target = tmp_path / f"{'x' * 250}.png"
+    with write_atomically(target) as temporary:
+        assert temporary.suffix == ".png"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from handseg_bundle_common.files import write_atomically, write_folder_atomically
+with write_atomically(Path(sys.argv[1], "mask.png")), write_folder_atomically(Path(sys.argv[1], "masks")):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def abandoned(tmp_path: Path) -> list[Path]:
+    """What a process leaves that is killed while it writes."""
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)  # noqa: S603
+    left = sorted(tmp_path.iterdir())
+    assert {path.name.rpartition("-")[2] for path in left} == {"mask.png", "masks"}
+    return sorted(left, key=Path.is_dir)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only these systems tell of other processes")
+def test_what_a_killed_process_left_is_removed(tmp_path: Path, abandoned: list[Path]) -> None:
+    with write_atomically(tmp_path / "other.csv") as temporary:
+        temporary.touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["other.csv"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only these systems tell of other processes")
+def test_what_is_not_known_to_be_left_stays(tmp_path: Path, abandoned: list[Path]) -> None:
+    """Files of running processes and of other machines, files of other names, and what was to be replaced."""
+    number = re.search(r"-(\d+)-", abandoned[0].name)
+    assert number is not None
+    folder = next(path for path in abandoned if path.is_dir())
+    (folder / "old").mkdir()
+    names = [
+        abandoned[0].name.replace(number[0], f"-{os.getpid()}-"),
+        abandoned[0].name.replace(number[0], "-1-"),
+        re.sub(r"handseg-\w+-", "handseg-01234567-", abandoned[0].name),
+        ".handseg-notes.txt",
+        ".hidden",
+        "mask.png",
+    ]
+    for name in names:
+        (tmp_path / name).touch()
+    with write_atomically(tmp_path / "other.csv") as temporary:
+        temporary.touch()
+    assert {path.name for path in tmp_path.iterdir()} == {*names, folder.name, "other.csv"}
 
 
 def test_a_folder_is_replaced_only_when_the_block_succeeds(tmp_path: Path) -> None:
@@ -133,6 +190,17 @@ def test_read_json_returns_the_content_with_or_without_byte_order_mark(tmp_path:
     for encoding in ("utf-8", "utf-8-sig", "utf-16"):
         path.write_text('{"a": [1, "\u00e9"]}', encoding=encoding)
         assert read_json(path, "write it again") == {"a": [1, "\u00e9"]}
+
+
+def test_json_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("[1, 2]")
+    assert read_json(path, "split it", max_bytes=6) == [1, 2]
+    with path.open("r+b") as file:
+        file.truncate(2**28 + 1)  # a sparse file: no disk is filled
+    monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("read before its size was looked at"))
+    with pytest.raises(HandsegInputError, match=r"x\.json: has more than 268,435,456 bytes; split it\.$"):
+        read_json(path, "split it")
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class Conversion:
         if len(lines) > 1:
             lines.insert(1, "not kept:")
         elif self.done:
-            lines.append("nothing is lost.")
+            lines.append("nothing of these is lost." if self.kept else "nothing is lost.")
         return "\n".join(lines)
 
 
@@ -93,6 +93,7 @@ def convert(
         raise HandsegInputError(source, f"holds {len(entries)} images", f"name a folder and --to {end}")
     lost: Counter[str] = Counter()
     with open_sink(result.target, end, overwrite=overwrite) as sink:
+        sink.check(entry.name for entry in entries)
         for entry in tqdm(entries, "converting", unit="image", disable=None):
             if sink.has(entry.name):
                 result.kept += 1

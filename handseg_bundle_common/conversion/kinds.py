@@ -8,10 +8,11 @@ from pathlib import Path, PurePosixPath
 
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.coco_categories import merged_loss
+from handseg_bundle_common.formats.dicom.seg_codes import UNKNOWN_ORIGIN
 from handseg_bundle_common.formats.mask_image import MaskImage, Size
 from handseg_bundle_common.formats.nifti import SUFFIXES as NIFTI_SUFFIXES
 from handseg_bundle_common.formats.nifti import float32_spacing, read_nifti_masks, write_nifti
-from handseg_bundle_common.formats.png_stack import read_png_stack, write_png_stack
+from handseg_bundle_common.formats.png_stack import has_png_stack, read_png_stack, write_png_stack
 from handseg_bundle_common.formats.polygons import read_polygons, write_polygons
 from handseg_bundle_common.formats.radiograph import has_radiograph_suffix, radiograph_stem
 from handseg_bundle_common.formats.seg_nrrd import SUFFIXES as NRRD_SUFFIXES
@@ -19,7 +20,6 @@ from handseg_bundle_common.formats.seg_nrrd import read_seg_nrrd, write_seg_nrrd
 
 RLE, COCO, COCO_RAM, DICOM_SEG, PNG = "rle", "coco", "coco-ram", "dicom-seg", "png"
 
-_CONVERTED = "converted, origin unknown"
 _NO_SPACING = "the spacing, for which there is no place"
 
 
@@ -33,6 +33,7 @@ class Format:
         read: reads the file of one image of a size, which may be unknown; None where one file holds all images.
         write: writes the file of one image whose radiograph may be known.
         losses: what the format cannot hold of an image, as sentences without a full stop.
+        exists: tells whether a file of the format is there, complete.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Format:
     read: Callable[[Path, Size | None], MaskImage] | None
     write: Callable[[Path, MaskImage, Path | None], None] | None
     losses: Callable[[MaskImage], tuple[str, ...]] = lambda _: ()
+    exists: Callable[[Path], bool] = Path.is_file
 
 
 def check_formats(names: Iterable[str], *others: str) -> tuple[str, ...]:
@@ -68,13 +70,9 @@ def image_stem(name: str) -> str:
 
 
 def _read_dicom_seg(path: Path, size: Size | None) -> MaskImage:
-    from handseg_bundle_common.formats.dicom import read_dicom_seg_packed  # noqa: PLC0415
+    from handseg_bundle_common.formats.dicom import read_dicom_seg_image  # noqa: PLC0415
 
-    masks = read_dicom_seg_packed(path)
-    if size is not None and masks.shape != size:
-        problem = f"is of {masks.shape[1]} x {masks.shape[0]} px, its image of {size[1]} x {size[0]}"
-        raise HandsegInputError(path, problem, "name the images that were segmented")
-    return MaskImage("", masks)
+    return read_dicom_seg_image(path, size)
 
 
 def _write_dicom_seg(path: Path, image: MaskImage, radiograph: Path | None) -> None:
@@ -84,15 +82,11 @@ def _write_dicom_seg(path: Path, image: MaskImage, radiograph: Path | None) -> N
         problem = f"needs the DICOM radiograph of {image.name!r}, to which a DICOM segmentation refers"
         raise HandsegInputError(path, problem, "name the folder of the radiographs (--images)")
     # Whether a person has drawn the masks is not known, and must not be claimed.
-    write_dicom_seg(path, radiograph, image.masks, algorithm=_CONVERTED)
+    write_dicom_seg(path, radiograph, image.masks, algorithm=UNKNOWN_ORIGIN)
 
 
 def _spacing_lost(image: MaskImage) -> tuple[str, ...]:
     return (_NO_SPACING,) if image.spacing_mm is not None else ()
-
-
-def _dicom_losses(image: MaskImage) -> tuple[str, ...]:
-    return ("the spacing, in place of which that of the radiograph is written",) if image.spacing_mm is not None else ()
 
 
 def _nifti_losses(image: MaskImage) -> tuple[str, ...]:
@@ -108,8 +102,8 @@ FORMATS: dict[str, Format] = {
         ),
         Format("seg-nrrd", NRRD_SUFFIXES, read_seg_nrrd, lambda path, image, _: write_seg_nrrd(path, image)),
         Format("polygons", (".json",), read_polygons, lambda path, image, _: write_polygons(path, image)),
-        Format(PNG, ("",), read_png_stack, lambda path, image, _: write_png_stack(path, image)),
-        Format(DICOM_SEG, (".dcm",), _read_dicom_seg, _write_dicom_seg, _dicom_losses),
+        Format(PNG, ("",), read_png_stack, lambda path, image, _: write_png_stack(path, image), exists=has_png_stack),
+        Format(DICOM_SEG, (".dcm",), _read_dicom_seg, _write_dicom_seg, _spacing_lost),
         Format(RLE, (".csv",), None, None, _spacing_lost),
         Format(COCO, (".json",), None, None),
         Format(COCO_RAM, (".json",), None, None, lambda image: merged_loss(image.masks)),

@@ -11,6 +11,7 @@ from handseg_bundle_common.datasets.lists import find_files
 from handseg_bundle_common.datasets.predictions import SUBMISSION
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import read_json
+from handseg_bundle_common.formats.coco import MAX_BYTES
 from handseg_bundle_common.formats.dicom import is_dicom, is_dicom_seg
 from handseg_bundle_common.formats.nifti import is_nifti_masks
 from handseg_bundle_common.formats.png_stack import is_png_stack
@@ -117,7 +118,7 @@ def _format_of_file(path: Path) -> str | None:
     if has_suffix(path, RLE):
         return RLE
     if has_suffix(path, COCO):
-        document = read_json(path, "check the path")
+        document = read_json(path, "check the path, or split it by images", MAX_BYTES)
         keys = document.keys() if isinstance(document, dict) else ()
         return COCO if "images" in keys else "polygons" if "annotations" in keys else None
     return None

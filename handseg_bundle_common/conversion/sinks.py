@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Any
 
 from handseg_bundle_common.conversion.kinds import COCO, COCO_RAM, FORMATS, RLE, image_stem
 from handseg_bundle_common.conversion.recognise import has_suffix
-from handseg_bundle_common.datasets.predictions import IMAGES, SUBMISSION
+from handseg_bundle_common.datasets.predictions import SUBMISSION, sizes_file
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_csv
 from handseg_bundle_common.formats.coco import CocoWriter
@@ -34,9 +35,21 @@ class Sink(ABC):
     ) -> None:
         return None
 
+    def check(self, names: Iterable[str]) -> None:
+        """Refuse images of which two would share a file, before any is written.
+
+        Raises:
+            HandsegInputError: two would, or a name is no path.
+        """
+        return
+
     @abstractmethod
     def has(self, name: str) -> bool:
-        """Tell whether an image is there already and shall stay; its suffix does not count."""
+        """Tell whether an image is there already and shall stay; its suffix does not count.
+
+        Raises:
+            HandsegInputError: a part of it is there.
+        """
 
     @abstractmethod
     def write(self, image: MaskImage, radiograph: Path | None = None) -> tuple[str, ...]:
@@ -65,7 +78,7 @@ def open_sink(target: Path, name: str, *, overwrite: bool = False) -> Sink:
         return FileSink(target, name, is_file=is_file, overwrite=overwrite)
     if name == RLE:
         path = target if is_file else target / SUBMISSION
-        for file in (path, path.with_name(IMAGES)):
+        for file in (path, sizes_file(path)):
             _check_absent(file, overwrite)
         return RleSink(path)
     path = target if is_file else target / "coco.json"
@@ -90,12 +103,18 @@ class FileSink(Sink):
         self.name = name
         self._target, self._format = target, FORMATS[name]
         self._is_file, self._overwrite = is_file, overwrite
-        self._written: set[Path] = set()
+        self._written: dict[Path, str] = {}
+
+    def check(self, names: Iterable[str]) -> None:
+        """Refuse images of which two would share a file; see `Sink.check`."""
+        paths: dict[Path, str] = {}
+        for name in names:
+            _claim(paths, self.path(name), name)
 
     def has(self, name: str) -> bool:
         """Tell whether the file of an image is there and shall stay."""
         path = self.path(name)
-        return not self._overwrite and path not in self._written and path.exists()
+        return not self._overwrite and path not in self._written and self._format.exists(path)
 
     def path(self, name: str) -> Path:
         """Return the file of an image.
@@ -116,12 +135,9 @@ class FileSink(Sink):
     def write(self, image: MaskImage, radiograph: Path | None = None) -> tuple[str, ...]:
         """Write the file of an image; see `Sink.write`."""
         path = self.path(image.name)
-        if path in self._written:
-            problem = f"would be written twice, the second time for {image.name!r}"
-            raise HandsegInputError(path, problem, "rename one of the images")
+        _claim(self._written, path, image.name)
         assert self._format.write is not None  # noqa: S101 - for the type checker: it is one of files
         self._format.write(path, image, radiograph)
-        self._written.add(path)
         return self._format.losses(image)
 
 
@@ -152,7 +168,7 @@ class CocoSink(Sink):
 
 
 class RleSink(Sink):
-    """A submission, and a table `images.csv` of sizes beside it, without which it cannot be read again."""
+    """A submission, and a table of sizes beside it (`sizes_file`), without which it cannot be read again."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -162,7 +178,7 @@ class RleSink(Sink):
     def __enter__(self) -> RleSink:
         with ExitStack() as stack:
             self._writer = stack.enter_context(SubmissionWriter(self._path))
-            self._sizes = csv.writer(stack.enter_context(write_csv(self._path.with_name(IMAGES))))
+            self._sizes = csv.writer(stack.enter_context(write_csv(sizes_file(self._path))))
             self._sizes.writerow(("image_name", "height", "width"))
             self._stack = stack.pop_all()
         return self
@@ -182,6 +198,14 @@ class RleSink(Sink):
         self._writer.write(image.name, image.masks)
         self._sizes.writerow((image.name, *image.masks.shape))
         return FORMATS[RLE].losses(image)
+
+
+def _claim(paths: dict[Path, str], path: Path, name: str) -> None:
+    """Note which image has a file, and refuse a second one."""
+    if path in paths:
+        problem = f"would be written twice, for {paths[path]!r} and {name!r}"
+        raise HandsegInputError(path, problem, "rename one of the images")
+    paths[path] = name
 
 
 def _check_absent(path: Path, overwrite: bool) -> None:

@@ -39,7 +39,7 @@ from handseg_bundle_common.formats.mask_image import (
 from handseg_bundle_common.formats.stored import check_size
 from handseg_bundle_common.masks import Packed
 
-# JSON takes about eight times its size in memory.
+# All images stand in one file.
 MAX_BYTES = 2**30
 
 _SPACING = "spacing_mm"
@@ -192,9 +192,7 @@ class CocoFile:
         return (self.read(number) for number in range(len(self)))
 
     def _read(self) -> dict[str, Any]:
-        if self.path.is_file() and self.path.stat().st_size > MAX_BYTES:
-            raise HandsegInputError(self.path, f"has more than {MAX_BYTES:,} bytes", "split it by images")
-        document = read_json(self.path, _EXPORT_AGAIN)
+        document = read_json(self.path, _EXPORT_AGAIN, MAX_BYTES)
         for part in ("images", "categories", "annotations"):
             found = document.get(part) if isinstance(document, dict) else None
             if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):

@@ -102,6 +102,12 @@ def unknown_note(kind: str, labels: Sequence[str]) -> tuple[str, ...]:
     return (f"left out, being none of the {NUM_BONES} bones: {kind} {shown}",) if labels else ()
 
 
+def united_note(kind: str, found: Sequence[int]) -> tuple[str, ...]:
+    """Return a note that names the bones of which a file has several of a `kind`, such as "segments"; else none."""
+    several = [bone.name for channel, bone in enumerate(BONES) if list(found).count(channel) > 1]
+    return (f"several {kind} became one: {', '.join(several)}",) if several else ()
+
+
 def merged_note(labels: Sequence[str]) -> tuple[str, ...]:
     """Return a note about triquetrum and pisiform if one of the labels stands for both."""
     if not any(map(is_merged, labels)):

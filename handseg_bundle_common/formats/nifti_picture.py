@@ -34,7 +34,8 @@ _VERSIONS = (nib.Nifti1Header, nib.Nifti2Header)
 # Extensions of a radiograph's header are short; skipping a compressed one of any length could take for ever.
 MAX_OFFSET = 2**20
 
-_AS_STORED = np.array([[0, 1], [1, 1]], float)
+# Orientation of an array (column, row), as nibabel tells orientations.
+AS_STORED = np.array([[0, 1], [1, 1]], float)
 
 
 def read_nifti(path: str | PathLike[str]) -> StoredRadiograph:
@@ -121,11 +122,16 @@ def display_orientation(header: Any) -> NDArray[np.float64]:
     try:
         affine = header.get_best_affine()
     except (ValueError, HeaderDataError):  # a faulty qform says nothing about the pixels
-        return _AS_STORED
+        return AS_STORED
     if not np.isfinite(affine).all() or _is_placeholder(affine):
-        return _AS_STORED
+        return AS_STORED
+    return as_displayed(affine)
+
+
+def as_displayed(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how the first two axes of an array become (column, row) as displayed, by its affine (4, 4) to RAS+."""
     axes = nib.orientations.io_orientation(affine)[:2]
-    return _AS_STORED if np.isnan(axes).any() else np.column_stack([axes[:, 0].argsort(), -axes[:, 1]])
+    return AS_STORED if np.isnan(axes).any() else np.column_stack([axes[:, 0].argsort(), -axes[:, 1]])
 
 
 def _is_placeholder(affine: NDArray[np.float64]) -> bool:

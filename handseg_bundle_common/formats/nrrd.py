@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.formats.mask_image import Size, Spacing, known_spacing
+from handseg_bundle_common.formats.mask_image import Size, Spacing
+from handseg_bundle_common.formats.nrrd_space import read_space
 from handseg_bundle_common.formats.stored import check_size
 
 WRITE_AGAIN = "save the segmentation again as .seg.nrrd with 3D Slicer"
@@ -48,11 +49,12 @@ class NrrdReader:
     Attributes:
         keys: what the file says beside the format's own fields, by key.
         layers: size of the first axis if that is a list, else 1.
-        columns: width in px.
-        rows: height in px.
+        columns: width in px, as stored.
+        rows: height in px, as stored.
         offset: (column, row) of the first pixel in the image from which the file was cropped.
         image_size: (H, W) of that image: as 3D Slicer tells it, else the smallest one that holds these pixels.
-        spacing_mm: distances of rows and columns in mm, None where they are not known.
+        turn: how pixels (column, row) are displayed, as nibabel tells orientations.
+        spacing_mm: distances of rows and columns in mm as displayed, None where they are not known.
     """
 
     def __init__(self, path: str | PathLike[str], fields: dict[str, str], keys: dict[str, str]) -> None:
@@ -80,7 +82,7 @@ class NrrdReader:
         told = _reference_size(keys.get("Segmentation_ConversionParameters", ""), axes)
         holds_all = told is not None and told[0] >= self.smallest_size[0] and told[1] >= self.smallest_size[1]
         self.image_size: Size = told if told is not None and holds_all else self.smallest_size
-        self.spacing_mm = _spacing(fields, is_list, axes)
+        self.turn, self.spacing_mm = read_space(fields, is_list, axes)
 
     @property
     def smallest_size(self) -> Size:
@@ -210,16 +212,3 @@ def _numbers(text: str, count: int) -> list[float]:
     if len(numbers) != count or not all(abs(number) < 2**31 for number in numbers):
         raise ValueError(f"{text[:40]!r} are not {count} numbers")
     return numbers
-
-
-def _spacing(fields: dict[str, str], is_list: bool, axes: list[int]) -> Spacing | None:
-    """Return the lengths of the steps along rows and columns."""
-    directions = re.findall(r"none|\([^)]*\)", fields.get("space directions", ""))[is_list:]
-    if len(directions) == 3:
-        columns, rows = (math.hypot(*_numbers(directions[axis], 3)) for axis in axes)
-    else:
-        steps = fields.get("spacings", "").split()[is_list:]
-        if len(steps) <= max(axes):
-            return None
-        columns, rows = (float(steps[axis]) for axis in axes)
-    return known_spacing(rows, columns)

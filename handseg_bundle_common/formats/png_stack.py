@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from handseg_bundle_common.anatomy import BONE_NAMES
+from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.files import write_folder_atomically
+from handseg_bundle_common.files import write_atomically, write_folder_atomically
 from handseg_bundle_common.formats.mask_image import (
     MaskImage,
     Size,
@@ -30,23 +30,43 @@ from handseg_bundle_common.masks import Packed
 
 _SUFFIX, _TEXT = ".png", "handseg"
 _WRITE_AGAIN = "write one PNG of two levels a bone, all of the image's size"
+_FILES = tuple(f"{name}{_SUFFIX}" for name in BONE_NAMES)
 
 
 def write_png_stack(folder: str | PathLike[str], image: MaskImage) -> None:
     """Write 29 pictures, also of the bones without a pixel; each tells the image's name and spacing as text.
 
     Args:
-        folder: what stood there before is replaced.
+        folder: a new one, or one of which nothing but these pictures is replaced, such as one with more images below.
         image: the masks.
 
     Raises:
-        HandsegInputError: the folder cannot be written.
+        HandsegInputError: the folder cannot be written, or holds another picture that would be read with these.
     """
-    text = PngImagePlugin.PngInfo()
-    text.add_text(_TEXT, origin_text(image))
-    with write_folder_atomically(folder) as temporary:
-        for channel, name in enumerate(BONE_NAMES):
-            Image.fromarray(bone_bits(image.masks, channel)).save(temporary / f"{name}{_SUFFIX}", pnginfo=text)
+    target = Path(folder)
+    _check_replaceable(target)
+    if not target.is_dir() or all(file.name in _FILES for file in target.iterdir()):
+        with write_folder_atomically(target) as temporary:
+            for channel, name in enumerate(_FILES):
+                _write(temporary / name, image, channel)
+        return
+    for channel, name in enumerate(_FILES):
+        with write_atomically(target / name) as temporary:
+            _write(temporary, image, channel)
+
+
+def has_png_stack(folder: str | PathLike[str]) -> bool:
+    """Tell whether a folder holds the pictures of `write_png_stack`.
+
+    Raises:
+        HandsegInputError: it holds some pictures of bones, so that nobody knows whether it is finished.
+    """
+    found = {channel_of(file.stem) for file in _pictures(folder)} - {None}
+    is_whole = all(Path(folder, name).is_file() for name in _FILES)
+    if found and not is_whole:
+        problem = f"holds pictures of {len(found)} of {NUM_BONES} bones"
+        raise HandsegInputError(folder, problem, "name another place or add --overwrite")
+    return is_whole
 
 
 def read_png_stack(folder: str | PathLike[str], size: Size | None = None) -> MaskImage:
@@ -100,7 +120,25 @@ def is_png_stack(folder: str | PathLike[str]) -> bool:
 def _pictures(folder: str | PathLike[str]) -> list[Path]:
     if not Path(folder).is_dir():
         return []
-    return sorted(file for file in Path(folder).iterdir() if file.suffix.lower() == _SUFFIX and file.name[0] != ".")
+    files = (file for file in Path(folder).iterdir() if file.suffix.lower() == _SUFFIX and file.name[0] != ".")
+    return sorted(file for file in files if file.is_file())
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse a place at which the written pictures would not be read as they are, or something else be lost."""
+    if folder.exists() and not folder.is_dir():
+        raise HandsegInputError(folder, "is a file, not a folder", "name another place")
+    for file in _pictures(folder):
+        channel = channel_of(file.stem)
+        if channel is not None and file.name not in _FILES:
+            problem = f"holds {file.name!r}, which would be read with {_FILES[channel]}"
+            raise HandsegInputError(folder, problem, "move it or name another place")
+
+
+def _write(path: Path, image: MaskImage, channel: int) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text(_TEXT, origin_text(image))
+    Image.fromarray(bone_bits(image.masks, channel)).save(path, pnginfo=text)
 
 
 def _read(path: Path, size: Size | None) -> tuple[NDArray[np.bool_], str]:

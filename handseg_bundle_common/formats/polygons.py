@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,6 @@ from handseg_bundle_common.formats.boostcamp import (
 )
 from handseg_bundle_common.formats.mask_image import MaskImage, Size, spacing_of
 from handseg_bundle_common.formats.stored import check_size
-
-# Polygons of 29 bones take 100 KB, those of noise 100 MB.
-MAX_BYTES = 2**28
 
 _SIZE = ("height", "width")
 
@@ -50,8 +47,6 @@ def read_polygons(path: str | PathLike[str], size: Size | None = None) -> MaskIm
     Raises:
         HandsegInputError: the file cannot be read, has an unusable polygon, tells no size, or another one.
     """
-    if Path(path).is_file() and Path(path).stat().st_size > MAX_BYTES:
-        raise HandsegInputError(path, f"has more than {MAX_BYTES:,} bytes", EXPORT_AGAIN)
     document = read_json(path, EXPORT_AGAIN)
     annotations = parse_annotations(path, document)
     metadata = document.get("metadata")

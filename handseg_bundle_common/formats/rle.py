@@ -6,7 +6,6 @@ A code lists `start length` pairs of the mask's runs, row after row, the first p
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from os import PathLike
@@ -19,15 +18,12 @@ from numpy.typing import NDArray
 from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import open_csv, write_csv
+from handseg_bundle_common.formats.runs import check_end, encode_runs, runs_of_codes
 from handseg_bundle_common.masks import Packed
 
 COLUMNS = ("image_name", "class", "rle")
 
-Places = NDArray[np.int64]
-
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
-_DIGITS_AND_SPACES = b"0123456789 "
-_ENCODE_AGAIN, _WRITE_AGAIN = "encode the mask again", "write the submission again"
+_WRITE_AGAIN = "write the submission again"
 
 
 def encode_rle(mask: NDArray[np.bool_]) -> str:
@@ -41,25 +37,17 @@ def encode_rle(mask: NDArray[np.bool_]) -> str:
     return encode_runs(edges[::2], edges[1::2])
 
 
-def encode_runs(starts: Places, ends: Places) -> str:
-    """Encode a mask by its runs, which must ascend and not touch.
-
-    Args:
-        starts: first pixel of every run (N,), the first of the mask being 0, row after row.
-        ends: pixel behind every run (N,).
-    """
-    numbers = np.column_stack([starts + 1, ends - starts]).ravel().tolist()
-    # Joining the numbers one by one takes twice as long.
-    return str(numbers)[1:-1].replace(",", "")
-
-
 def encode_masks(masks: NDArray[np.bool_] | Packed) -> list[str]:
     """Encode the masks of one image, (29, H, W) or packed (H, W), one code a bone in channel order."""
-    if masks.ndim == 2:
-        # One bone at a time: all of them would take 29 times the memory.
-        bits = (np.uint32(1 << channel) for channel in range(NUM_BONES))
-        return [encode_rle((masks & bit) != 0) for bit in bits]
-    return [encode_rle(mask) for mask in masks]
+    if masks.ndim != 2:
+        return [encode_rle(mask) for mask in masks]
+    pixels = np.ravel(masks)
+    # All bones begin and end at the few pixels that differ from the one before them, or from nothing beyond the image.
+    inner = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+    places = np.concatenate([[0], inner, [pixels.size]])
+    turned = np.concatenate([pixels[:1], pixels[inner] ^ pixels[inner - 1], pixels[-1:]])
+    edges = (places[(turned & np.uint32(1 << bit)) != 0] for bit in range(NUM_BONES)) if pixels.size else []
+    return [encode_runs(of_bone[::2], of_bone[1::2]) for of_bone in edges] or [""] * NUM_BONES
 
 
 def decode_rle(rle: str, height: int, width: int, source: str = "run-length code") -> NDArray[np.bool_]:
@@ -75,8 +63,8 @@ def decode_rle(rle: str, height: int, width: int, source: str = "run-length code
         HandsegInputError: an odd count of numbers, something that is no integer, a start or length below 1,
             runs that overlap or descend, or a run beyond the image.
     """
-    starts, ends = decode_runs([rle], [source])
-    _check_end(starts, ends, height, width, source)
+    starts, ends, behind = runs_of_codes([rle], [source])
+    check_end(starts, ends, behind, (height, width), [source])
     pixels = np.zeros(height * width, bool)
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         pixels[start:end] = True
@@ -95,46 +83,17 @@ def decode_packed(codes: Iterable[str], height: int, width: int, source: str = "
     Raises:
         HandsegInputError: what `decode_rle` refuses.
     """
-    # Every run turns its bone's bit over where it starts and behind its end; what is turned twice is as it was.
-    turned = np.zeros(height * width + 1, np.uint32)
-    for channel, (bone, code) in enumerate(zip(BONE_NAMES, codes, strict=True)):
-        starts, ends = decode_runs([code], [f"{source}, {bone}"])
-        _check_end(starts, ends, height, width, f"{source}, {bone}")
-        for places in (starts, ends):
-            np.bitwise_xor.at(turned, places, np.uint32(1 << channel))
-    return np.bitwise_xor.accumulate(turned)[:-1].reshape(height, width)
-
-
-def decode_runs(codes: Sequence[str], sources: Sequence[str]) -> tuple[Places, Places]:
-    """Return the runs of several codes, one code's after the other's, without the masks.
-
-    Args:
-        codes: codes as those of `decode_rle`.
-        sources: what an error about each code names.
-
-    Returns:
-        First pixel of every run and the pixel behind it, int64 (N,) each; the first pixel of a mask is 0, and they are
-        counted row after row. The runs of one code ascend and may touch.
-
-    Raises:
-        HandsegInputError: what `decode_rle` refuses, but for runs beyond the image.
-    """
-    parts = [_numbers(code, source) for code, source in zip(codes, sources, strict=True)]
-    numbers = np.concatenate([np.empty(0, np.int64), *parts])
-    starts = numbers[::2] - 1
-    ends = starts + numbers[1::2]
-    # A run starts at the end of the one before it or later, the first of a code at 0 or later.
-    earliest = np.concatenate([[0], ends])
-    behind = np.cumsum([part.size // 2 for part in parts], dtype=np.int64)
-    earliest[behind] = 0
-    is_empty, is_early = ends <= starts, starts < earliest[:-1]
-    if is_empty.any() or is_early.any():
-        first = int((is_empty | is_early).argmax())
-        source = sources[int(np.searchsorted(behind, first, side="right"))]
-        is_nowhere = starts[first] < 0 or is_empty[first]
-        problem = "starts or lasts less than 1" if is_nowhere else "overlaps or precedes the run before it"
-        raise _bad_run(starts, ends, first, problem, source)
-    return starts, ends
+    sources = [f"{source}, {bone}" for bone in BONE_NAMES]
+    starts, ends, behind = runs_of_codes(list(codes), sources)
+    check_end(starts, ends, behind, (height, width), sources)
+    # Every run turns its bone's bit over where it starts and behind its end; between two such places in order nothing
+    # changes, so that a few stretches of equal pixels make up the whole.
+    bits = np.repeat(np.uint32(1) << np.arange(NUM_BONES, dtype=np.uint32), np.diff(behind, prepend=0))
+    places = np.concatenate([starts, ends])
+    order = np.argsort(places, kind="stable")
+    stretches = np.bitwise_xor.accumulate(np.concatenate([np.zeros(1, np.uint32), np.tile(bits, 2)[order]]))
+    lengths = np.diff(places[order], prepend=0, append=height * width)
+    return np.repeat(stretches, lengths).reshape(height, width)
 
 
 class SubmissionWriter:
@@ -215,40 +174,6 @@ def read_submission(path: str | PathLike[str], *, allow_missing: bool = False) -
             problem = f"{image_name!r} lacks {len(missing)} of {len(BONE_NAMES)} classes, {missing[0]} first"
             raise HandsegInputError(path, problem, "write a row with an empty code for a bone that is not there")
     return {image_name: {bone: codes.get(bone, "") for bone in BONE_NAMES} for image_name, codes in images.items()}
-
-
-def _numbers(rle: str, source: str) -> Places:
-    """Return the numbers of a code; those of a good one never become Python objects, which would cost most time."""
-    if rle.encode(errors="replace").translate(None, _DIGITS_AND_SPACES):
-        rle = _checked(rle, source)
-    numbers = np.fromstring(rle.strip(), np.int64, sep=" ")
-    if numbers.max(initial=0) >= 10**18:
-        _checked(rle, source)
-    if numbers.size % 2:
-        raise HandsegInputError(source, f"has an odd count of numbers, {numbers.size}", _ENCODE_AGAIN)
-    return numbers
-
-
-def _checked(rle: str, source: str) -> str:
-    """Return a code with single spaces if it holds nothing but whole numbers of at most 18 digits."""
-    tokens = rle.split()
-    for token in tokens:
-        if not _NUMBER.fullmatch(token):
-            raise HandsegInputError(source, f"{token[:20]!r} is no pixel number", _ENCODE_AGAIN)
-    return " ".join(tokens)
-
-
-def _check_end(starts: Places, ends: Places, height: int, width: int, source: str) -> None:
-    """Refuse runs that end beyond the image."""
-    is_beyond = ends > height * width
-    if is_beyond.any():
-        problem = f"ends beyond the {width} x {height} pixels of the image"
-        raise _bad_run(starts, ends, int(is_beyond.argmax()), problem, source)
-
-
-def _bad_run(starts: Places, ends: Places, number: int, problem: str, source: str) -> HandsegInputError:
-    run = f"the run {starts[number] + 1} {ends[number] - starts[number]}"
-    return HandsegInputError(source, f"{run} {problem}", _ENCODE_AGAIN)
 
 
 @contextmanager

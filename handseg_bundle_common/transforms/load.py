@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common.formats.boostcamp import rasterise_packed, read_annotations
 from handseg_bundle_common.formats.radiograph import StoredRadiograph, read_radiograph
-from handseg_bundle_common.masks import unpack_masks
+from handseg_bundle_common.formats.seg_nrrd import SUFFIXES as _SLICER
+from handseg_bundle_common.formats.seg_nrrd import read_seg_nrrd
+from handseg_bundle_common.masks import Packed, unpack_masks
 
 SIZE_KEY = "native_size"
 PATH_KEY = "image_path"
@@ -44,9 +46,10 @@ class LoadRadiographd(MapTransform):
 
 
 class LoadBoneMasksd(MapTransform):
-    """Load polygons as packed masks: int32 (1, H, W) at the radiograph's native size, bit k for bone k.
+    """Load a label as packed masks: int32 (1, H, W) at the radiograph's native size, bit k for bone k.
 
-    29 bits fit into the positive half of int32, the widest integer that torch and its collation handle well.
+    A label is a file of polygons or a segmentation of 3D Slicer, see `is_segmentation`. 29 bits fit into the positive
+    half of int32, the widest integer that torch and its collation handle well.
     """
 
     def __init__(self, keys: KeysCollection = "label", allow_missing_keys: bool = False) -> None:
@@ -58,8 +61,7 @@ class LoadBoneMasksd(MapTransform):
         for key in self.key_iterator(item):
             if isinstance(item[key], (str, PathLike)):
                 height, width = (int(n) for n in item[SIZE_KEY])
-                packed = rasterise_packed(read_annotations(item[key]), height, width)
-                item[key] = packed.view(np.int32)[None]
+                item[key] = _read_label(item[key], (height, width)).view(np.int32)[None]
         return item
 
 
@@ -93,6 +95,11 @@ class ScaleRadiographd(MapTransform):
         return item
 
 
+def is_segmentation(label: str | PathLike[str]) -> bool:
+    """Tell by its name whether a label is a segmentation of 3D Slicer, `.seg.nrrd`, and not a file of polygons."""
+    return str(label).lower().endswith(_SLICER)
+
+
 def contrast_limits(image: NDArray[np.float32]) -> tuple[float, float]:
     """Return the grey levels of a radiograph (..., H, W) that become 0 and 1: its percentiles 0.5 and 99.8.
 
@@ -116,3 +123,9 @@ def stretch(image: NDArray[np.float32], limits: tuple[float, float]) -> NDArray[
     stretched: NDArray[np.float32] = image - np.float32(low)
     stretched *= np.float32(1 / max(high - low, 1e-6))
     return np.clip(stretched, 0, 1, out=stretched)
+
+
+def _read_label(path: str | PathLike[str], size: tuple[int, int]) -> Packed:
+    if is_segmentation(path):
+        return read_seg_nrrd(path, size).masks
+    return rasterise_packed(read_annotations(path), *size)

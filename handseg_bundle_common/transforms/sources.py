@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from handseg_bundle_common.anatomy import CHANNEL
 from handseg_bundle_common.formats.boostcamp import Annotations, rasterise_packed, read_annotations
 from handseg_bundle_common.formats.radiograph import StoredRadiograph, read_stored
+from handseg_bundle_common.formats.seg_nrrd import read_seg_nrrd
 from handseg_bundle_common.formats.tiles import TileCache
 from handseg_bundle_common.masks import Packed
-from handseg_bundle_common.transforms.load import stored_contrast_limits
+from handseg_bundle_common.transforms.load import is_segmentation, stored_contrast_limits
 
 
 class RadiographSource(Protocol):
@@ -128,11 +129,17 @@ def open_radiograph(image: Any, cache: TileCache | None = None) -> RadiographSou
 
 
 def open_masks(label: Any, size: tuple[int, int]) -> MaskSource:
-    """Return the source of masks: the path of a file of polygons, or packed masks, int32 (1, H, W).
+    """Return the source of masks.
+
+    Args:
+        label: the path of a file of polygons or of a segmentation of 3D Slicer, or packed masks, int32 (1, H, W).
+        size: height and width of the radiograph in px.
 
     Raises:
         HandsegInputError: the file cannot be read.
     """
+    if isinstance(label, (str, PathLike)) and is_segmentation(label):
+        return ArrayMasks(read_seg_nrrd(label, size).masks)
     if isinstance(label, (str, PathLike)):
         return PolygonMasks(read_annotations(label), size)
     return ArrayMasks(np.asarray(label, np.int32)[0].view(np.uint32))

@@ -21,7 +21,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES, SIDE_CONCEPTS, Concept, Side, snomed_coding
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.dicom import is_dicom_seg, read_dicom_seg, write_dicom_seg
-from handseg_bundle_common.formats.dicom.seg_codes import channel_of
+from handseg_bundle_common.formats.dicom.seg_codes import UNKNOWN_ORIGIN, channel_of
 from handseg_bundle_common.formats.dicom.seg_writer import COPIED
 from handseg_bundle_common.masks import pack_masks
 
@@ -247,6 +247,70 @@ def test_who_has_made_the_masks(write_radiograph_dicom: Write, tmp_path: Path) -
     assert dcmread(tmp_path / "seg.dcm").SegmentSequence[0].SegmentAlgorithmType == "MANUAL"
 
 
+def test_nothing_is_said_of_who_has_made_converted_masks(
+    validator: str, write_radiograph_dicom: Write, tmp_path: Path
+) -> None:
+    """DICOM has no word for "not known" (PS3.3, C.8.20.2), so the name says it, and nothing claims a network."""
+    write_dicom_seg(tmp_path / "seg.dcm", write_radiograph_dicom(GREY), hand(), algorithm=UNKNOWN_ORIGIN)
+    segment = dcmread(tmp_path / "seg.dcm").SegmentSequence[0]
+    assert segment.SegmentAlgorithmName == "converted, origin unknown"
+    assert "SegmentationAlgorithmIdentificationSequence" not in segment
+    assert "Artificial Intelligence" not in str(dcmread(tmp_path / "seg.dcm"))
+    told = subprocess.run([validator, tmp_path / "seg.dcm"], capture_output=True, text=True, check=False)  # noqa: S603
+    assert "Error" not in told.stdout + told.stderr
+
+
+# Identifier -> meaning of every concept of SNOMED CT that a segmentation may hold, by where it was found.
+OF_THE_STANDARD = {  # DICOM PS3.16, in pydicom's dictionary of it
+    "7771000": "Left",
+    "24028007": "Right",
+    "46053002": "Distal",
+    "11896004": "Intermediate",
+    "40415009": "Proximal",
+    "36455000": "Metacarpal",
+    "30518006": "Scaphoid",
+    "62413002": "Radius",
+    "23416004": "Ulna",
+    "76505004": "Thumb",
+    "85562004": "Hand",
+    "74670003": "Wrist joint",
+    "14975008": "Forearm",
+}
+# TotalSegmentator's table of codes (resources/totalsegmentator_snomed_mapping.csv: phalanges_hand and carpal); the
+# second also in the documentation of the UMLS interface of the National Library of Medicine (has_finding_site of
+# 9468002).
+OF_TOTALSEGMENTATOR = {"28641004": "Phalanx structure", "83936004": "Bone structure of carpus"}
+# The value set be-vs-body-site of Belgium's eHealth platform, whose displays end in "structure". SNOMED's editorial
+# guide has the words without it as synonyms (naming convention for digits of hand and foot).
+OF_BELGIUM = {
+    "83738005": "Index finger",
+    "65531009": "Middle finger",
+    "82002001": "Ring finger",
+    "12406000": "Little finger",
+}
+# The Foundational Model of Anatomy: parts of BodyParts3D 4.1 ("is a" list), whose identifiers are its numbers.
+OF_BODYPARTS3D = {
+    **{"scaphoid": 23709, "lunate": 23712, "triquetrum": 23715, "pisiform": 23718},
+    **{"trapezium": 23721, "trapezoid": 23724, "capitate": 23727, "hamate": 23730},
+    **{"radius": 23463, "ulna": 23466},
+    **{f"{nth} metacarpal": 23899 + k for k, nth in enumerate(("first", "second", "third", "fourth", "fifth"))},
+    "proximal phalanx of the thumb": 23918,
+    "proximal phalanx of the index finger": 23919,
+    "proximal phalanx of the middle finger": 23920,
+    "proximal phalanx of the ring finger": 23921,
+    "proximal phalanx of the little finger": 23922,
+    "middle phalanx of the index finger": 23933,
+    "middle phalanx of the middle finger": 23934,
+    "middle phalanx of the ring finger": 23935,
+    "middle phalanx of the little finger": 23936,
+    "distal phalanx of the thumb": 23945,
+    "distal phalanx of the index finger": 23946,
+    "distal phalanx of the middle finger": 23947,
+    "distal phalanx of the ring finger": 23948,
+    "distal phalanx of the little finger": 23949,
+}
+
+
 def concepts() -> set[Concept]:
     found = set(SIDE_CONCEPTS.values())
     for bone in BONES:
@@ -268,15 +332,38 @@ def check_digit_fits(identifier: str) -> bool:
     return total == 0
 
 
-def test_codes_are_those_of_the_standard() -> None:
-    """All but the phalanx, the carpus and four fingers stand in PS3.16 under the same identifier."""
-    standard = {code.value for name in codes.SCT.dir() if isinstance(code := getattr(codes.SCT, name), Code)}
-    beyond = {concept.meaning for concept in concepts() if concept.code not in standard}
-    fingers = {"Index finger", "Middle finger", "Ring finger", "Little finger"}
-    assert beyond == {"Phalanx structure", "Bone structure of carpus", *fingers}
-    assert all(check_digit_fits(concept.code) for concept in concepts())
+def test_every_concept_is_one_of_a_source_that_can_be_named() -> None:
+    pinned = OF_THE_STANDARD | OF_TOTALSEGMENTATOR | OF_BELGIUM
+    assert {concept.code: concept.meaning for concept in concepts()} == pinned
+    standard = {
+        (code.value, code.meaning) for name in codes.SCT.dir() if isinstance(code := getattr(codes.SCT, name), Code)
+    }
+    assert set(OF_THE_STANDARD.items()) <= standard
+    assert not {code for code, _ in standard} & {*OF_TOTALSEGMENTATOR, *OF_BELGIUM}
+    assert all(check_digit_fits(code) for code in pinned)
     assert not check_digit_fits("28641005")
-    assert len({bone.fma for bone in BONES}) == NUM_BONES
+
+
+def test_every_bone_has_its_number_in_the_model_of_anatomy() -> None:
+    assert {bone.anatomical_name: bone.fma for bone in BONES} == OF_BODYPARTS3D
+
+
+def test_bones_as_they_are_written(write_radiograph_dicom: Write, tmp_path: Path) -> None:
+    """What tells a bone apart from all others: what it is, which of them, and where."""
+    write_dicom_seg(tmp_path / "seg.dcm", write_radiograph_dicom(GREY, ImageLaterality="R"), hand())
+    found = {}
+    for segment in dcmread(tmp_path / "seg.dcm").SegmentSequence:
+        kind, region = segment.SegmentedPropertyTypeCodeSequence[0], segment.AnatomicRegionSequence[0]
+        modifiers = tuple(item.CodeValue for item in kind.SegmentedPropertyTypeModifierCodeSequence)
+        assert segment.SegmentedPropertyCategoryCodeSequence[0].CodeValue == "91723000"
+        found[segment.SegmentLabel] = (kind.CodeValue, modifiers, region.CodeValue)
+    right = "24028007"
+    assert found["middle phalanx of the ring finger"] == ("28641004", (right, "11896004"), "82002001")
+    assert found["distal phalanx of the thumb"] == ("28641004", (right, "46053002"), "76505004")
+    assert found["third metacarpal"] == ("36455000", (right,), "85562004")
+    assert found["scaphoid"] == ("30518006", (right,), "74670003")
+    assert found["pisiform"] == ("83936004", (right,), "74670003")
+    assert found["ulna"] == ("23416004", (right,), "14975008")
 
 
 def coded(value: str, scheme: str, meaning: str = "x") -> Dataset:
@@ -351,7 +438,8 @@ def test_some_bones_of_another_program(
     for name in names:
         expected[CHANNEL[name]] = hand()[CHANNEL[name]]
     np.testing.assert_array_equal(read_dicom_seg(tmp_path / "seg.dcm"), expected)
-    assert "1 segments are no bones of the hand and left out, 'plaster cast' first" in caplog.text
+    assert "seg.dcm: left out, being none of the 29 bones: segment plaster cast." in caplog.text
+    assert ("fractions became masks" in caplog.text) == (kind == "FRACTIONAL")
 
 
 def test_label_map_of_another_program(write_radiograph_dicom: Write, tmp_path: Path) -> None:

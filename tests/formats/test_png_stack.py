@@ -11,7 +11,13 @@ from PIL import Image
 from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.mask_image import MaskImage
-from handseg_bundle_common.formats.png_stack import is_png_mask, is_png_stack, read_png_stack, write_png_stack
+from handseg_bundle_common.formats.png_stack import (
+    has_png_stack,
+    is_png_mask,
+    is_png_stack,
+    read_png_stack,
+    write_png_stack,
+)
 from handseg_bundle_common.masks import pack_masks
 
 MASKS = np.random.default_rng(0).random((NUM_BONES, 7, 5)) < 0.4
@@ -35,12 +41,27 @@ def test_name_and_spacing_come_back(tmp_path: Path) -> None:
     assert (back.name, back.spacing_mm, back.notes) == (IMAGE.name, IMAGE.spacing_mm, ())
 
 
-def test_a_stack_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    (tmp_path / "hand").mkdir()
-    (tmp_path / "hand" / "old.png").touch()
+def test_nothing_but_the_pictures_of_bones_is_replaced(tmp_path: Path) -> None:
+    write_png_stack(tmp_path / "hand", MaskImage("", np.zeros_like(IMAGE.masks)))
+    for count in (NUM_BONES, NUM_BONES + 1):
+        write_png_stack(tmp_path / "hand", IMAGE)
+        np.testing.assert_array_equal(read_png_stack(tmp_path / "hand").masks, IMAGE.masks)
+        assert len(list((tmp_path / "hand").iterdir())) == count
+        assert [path.name for path in tmp_path.iterdir()] == ["hand"]
+        (tmp_path / "hand" / "old.png").write_text("mine")
+    (tmp_path / "file").touch()
+    with pytest.raises(HandsegInputError, match="file: is a file, not a folder"):
+        write_png_stack(tmp_path / "file", IMAGE)
+
+
+def test_a_stack_is_there_when_all_its_pictures_are(tmp_path: Path) -> None:
+    assert not has_png_stack(tmp_path / "hand")
     write_png_stack(tmp_path / "hand", IMAGE)
-    assert len(list((tmp_path / "hand").iterdir())) == NUM_BONES
-    assert [path.name for path in tmp_path.iterdir()] == ["hand"]
+    assert has_png_stack(tmp_path / "hand")
+    assert not has_png_stack(tmp_path)
+    (tmp_path / "hand" / "Ulna.png").unlink()
+    with pytest.raises(HandsegInputError, match="holds pictures of 28 of 29 bones"):
+        has_png_stack(tmp_path / "hand")
 
 
 def test_pictures_of_other_programs(tmp_path: Path) -> None:

@@ -18,13 +18,12 @@ from handseg_bundle_common.formats.rle import (
     SubmissionWriter,
     decode_packed,
     decode_rle,
-    decode_runs,
     encode_masks,
     encode_rle,
-    encode_runs,
     read_submission,
 )
-from handseg_bundle_common.masks import pack_masks
+from handseg_bundle_common.formats.runs import decode_runs, encode_runs
+from handseg_bundle_common.masks import pack_masks, unpack_masks
 
 masks_2d = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=15))
 
@@ -106,6 +105,19 @@ def test_runs_are_those_of_the_mask(mask: np.ndarray) -> None:
 @given(arrays(bool, st.tuples(st.just(NUM_BONES), st.integers(1, 6), st.integers(1, 6))))
 def test_codes_of_an_image_give_the_packed_masks_they_were_made_of(masks: np.ndarray) -> None:
     np.testing.assert_array_equal(decode_packed(encode_masks(masks), *masks.shape[1:]), pack_masks(masks))
+
+
+@given(arrays(np.uint32, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 2**NUM_BONES - 1)))
+def test_packed_masks_give_the_codes_of_every_bone(packed: np.ndarray) -> None:
+    codes = encode_masks(packed)
+    assert codes == encode_masks(unpack_masks(packed)) == [naive_encode(mask) for mask in unpack_masks(packed)]
+    assert encode_masks(packed.T) == [naive_encode(mask) for mask in unpack_masks(packed.T)]
+    np.testing.assert_array_equal(decode_packed(codes, *packed.shape), packed)
+
+
+def test_a_picture_without_pixels_has_empty_codes() -> None:
+    assert encode_masks(np.zeros((0, 3), np.uint32)) == [""] * NUM_BONES
+    assert decode_packed([""] * NUM_BONES, 0, 3).shape == (0, 3)
 
 
 def test_runs_that_touch_are_one() -> None:

@@ -3,7 +3,7 @@
 from handseg_bundle_common.formats.dicom.files import is_dicom, is_dicom_seg
 from handseg_bundle_common.formats.dicom.header import read_dicom_side_tag, read_dicom_size
 from handseg_bundle_common.formats.dicom.picture import read_dicom
-from handseg_bundle_common.formats.dicom.seg_reader import read_dicom_seg, read_dicom_seg_packed
+from handseg_bundle_common.formats.dicom.seg_reader import read_dicom_seg, read_dicom_seg_image, read_dicom_seg_packed
 from handseg_bundle_common.formats.dicom.seg_writer import write_dicom_seg
 from handseg_bundle_common.formats.dicom.spacing import Plane, Spacing, read_dicom_spacing
 
@@ -14,6 +14,7 @@ __all__ = [
     "is_dicom_seg",
     "read_dicom",
     "read_dicom_seg",
+    "read_dicom_seg_image",
     "read_dicom_seg_packed",
     "read_dicom_side_tag",
     "read_dicom_size",

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.formats.dicom.files import EXPORT_AGAIN, name_of, reading, transfer_syntax
+from handseg_bundle_common.formats.dicom.bounded import EXPORT_AGAIN
+from handseg_bundle_common.formats.dicom.files import name_of, reading, transfer_syntax
 from handseg_bundle_common.formats.dicom.header import Layout
 
 if TYPE_CHECKING:
     from pydicom import FileDataset
 
-_RLE = "1.2.840.10008.1.2.5"
+_RLE, _JPEG_EXTENDED = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.51"
 # What decodes the families of transfer syntaxes (PS3.5, annex A), by the beginnings of their UIDs.
 _PLUGINS = {
     "1.2.840.10008.1.2.4.8": "pip install pyjpegls",
@@ -49,10 +50,9 @@ def decoded(path: str | PathLike[str], dataset: FileDataset, layout: Layout) -> 
             raise HandsegInputError(path, "has no pixels", EXPORT_AGAIN)
         syntax = transfer_syntax(dataset)
         if syntax.is_encapsulated:
-            _check_plugin(path, syntax)
+            _check_plugin(path, syntax, layout)
             _check_frame(dataset, syntax, layout)
-        else:  # pydicom would drop the upper bits, whichever of them count
-            dataset.BitsStored, dataset.HighBit = layout.allocated, layout.allocated - 1
+        _describe(dataset, layout, is_plain=not syntax.is_encapsulated)
         pixels: NDArray[Any] = pixel_array(dataset)
         pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
         shape = (layout.rows, layout.columns) if layout.samples == 1 else (layout.rows, layout.columns, 3)
@@ -61,15 +61,28 @@ def decoded(path: str | PathLike[str], dataset: FileDataset, layout: Layout) -> 
         return _counted_bits(pixels, layout)
 
 
-def _check_plugin(path: str | PathLike[str], syntax: Any) -> None:
+def _describe(dataset: FileDataset, layout: Layout, *, is_plain: bool) -> None:
+    """Let the data set tell what was found of its pixels, which pydicom refuses to guess."""
+    # Of plain pixels, pydicom would drop the upper bits, whichever of them count.
+    dataset.BitsStored = layout.allocated if is_plain else layout.stored
+    dataset.HighBit = layout.allocated - 1 if is_plain else layout.high_bit
+    dataset.PixelRepresentation, dataset.SamplesPerPixel = int(layout.is_signed), layout.samples
+    dataset.NumberOfFrames = 1
+    if not dataset.get("PhotometricInterpretation"):
+        dataset.PhotometricInterpretation = "MONOCHROME2"
+
+
+def _check_plugin(path: str | PathLike[str], syntax: Any, layout: Layout) -> None:
     from pydicom.pixels.decoders.base import get_decoder  # noqa: PLC0415
 
     try:
-        is_available = get_decoder(syntax).is_available
+        available = set(get_decoder(syntax).available_plugins)
     except NotImplementedError:
         problem = f"is compressed as {name_of(syntax)}, which pydicom cannot decode"
         raise HandsegInputError(path, problem, _UNCOMPRESS) from None
-    if not is_available:
+    if syntax == _JPEG_EXTENDED and layout.stored > 8:
+        available.discard("pillow")  # which decodes those of 8 bits alone
+    if not available:
         plugin = next((plugin for start, plugin in _PLUGINS.items() if syntax.startswith(start)), _JPEG_PLUGIN)
         raise HandsegInputError(path, f"is compressed as {name_of(syntax)}, for which a plugin is missing", plugin)
 

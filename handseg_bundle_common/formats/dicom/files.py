@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import warnings
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.formats.dicom.bounded import EXPORT_AGAIN, PREAMBLE, opened
 
 if TYPE_CHECKING:
     from pydicom import FileDataset
-    from pydicom.filebase import DicomBytesIO
-
-EXPORT_AGAIN = "export it again as DICOM of one grey picture, or as PNG"
 
 # Segmentation Storage and Label Map Segmentation Storage (PS3.4, table B.5-1).
 SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 
-_PREAMBLE = 128
-_DEFLATED = "1.2.840.10008.1.2.1.99"
-# Values longer than this are not needed to know what a picture is.
-_LONG_VALUE = 1 << 20
-# What a file may hold beside its pixels: private tags, icons, overlays.
-_BESIDE_PIXELS = 64 << 20
-# Compressed pixels can be longer than plain ones, but not by much.
-_EXPANSION = 2
+_PIXELS = 0x7FE00010
 _WORDS = 200
+
+T = TypeVar("T")
+
+_logger = logging.getLogger(__name__)
 
 
 def is_dicom(path: str | PathLike[str]) -> bool:
     """Tell whether a file begins as DICOM files do (PS3.10, 7.1), whatever its name."""
     try:
         with Path(path).open("rb") as file:
-            return file.read(_PREAMBLE + 4)[_PREAMBLE:] == b"DICM"
+            return file.read(PREAMBLE + 4)[PREAMBLE:] == b"DICM"
     except OSError:
         return False
 
@@ -67,6 +63,21 @@ def reading(path: str | PathLike[str]) -> Iterator[None]:
         raise HandsegInputError(path, f"cannot be read as DICOM ({reason})", EXPORT_AGAIN) from error
 
 
+def sensible(path: str | PathLike[str], name: str, work: Callable[[], T]) -> T | None:
+    """Return what `work` makes of elements of a file, None with a warning if they make no sense."""
+    try:
+        return work()
+    except Exception:  # broken values make pydicom raise nearly any type
+        warn_once(f"{path}: its {name} makes no sense and is left out.")
+        return None
+
+
+@cache
+def warn_once(message: str) -> None:
+    """Log a warning that every epoch would repeat."""
+    _logger.warning(message)
+
+
 def need_extra(path: str | PathLike[str]) -> None:
     """Refuse to go on without the packages of the extra `dicom`.
 
@@ -79,40 +90,40 @@ def need_extra(path: str | PathLike[str]) -> None:
 
 
 def read_header(path: str | PathLike[str]) -> FileDataset:
-    """Return what stands before the pixels of a DICOM file; values longer than 1 MiB are left out.
+    """Return what stands before the pixels of a DICOM file; values longer than 1 MiB are empty.
 
     Raises:
-        HandsegInputError: the file cannot be read, or the extra `dicom` is missing.
+        HandsegInputError: the file cannot be read, its header is far too large, or the extra `dicom` is missing.
     """
     need_extra(path)
     if not is_dicom(path):
         raise HandsegInputError(path, "cannot be read as DICOM (it does not begin as DICOM files do)", EXPORT_AGAIN)
-    from pydicom import dcmread  # noqa: PLC0415  # takes a second, and is not there without the extra
+    from pydicom.filereader import read_partial  # noqa: PLC0415  # takes a second, and is not there without the extra
 
-    with reading(path):
-        inflated = _inflated(path, _BESIDE_PIXELS, whole=False)
-        if inflated is not None:
-            return dcmread(inflated, stop_before_pixels=True)
-        return dcmread(path, stop_before_pixels=True, defer_size=_LONG_VALUE)
+    with reading(path), opened(path, 0) as source:
+        return read_partial(source, lambda tag, vr, length: tag >= _PIXELS)
 
 
 def read_whole(path: str | PathLike[str], pixel_bytes: int) -> FileDataset:
-    """Return a DICOM file with its pixels.
+    """Return a DICOM file as `read_header` does, but with its pixels; what follows them is not read.
 
     Args:
         path: a file of which `read_header` could read the header.
         pixel_bytes: how many its pixels take when they are not compressed.
 
     Raises:
-        HandsegInputError: the file cannot be read, or is much larger than its picture.
+        HandsegInputError: the file cannot be read, or its pixels are much longer than that.
     """
-    from pydicom import dcmread  # noqa: PLC0415
+    from pydicom.filereader import read_partial  # noqa: PLC0415
 
-    limit = _EXPANSION * pixel_bytes + _BESIDE_PIXELS
-    with reading(path):
-        if Path(path).stat().st_size > limit:
-            raise HandsegInputError(path, "is much larger than its picture", EXPORT_AGAIN)
-        return dcmread(_inflated(path, limit, whole=True) or path)
+    with reading(path), opened(path, pixel_bytes) as source:
+
+        def is_behind_pixels(tag: int, vr: str | None, length: int) -> bool:
+            if tag == _PIXELS:
+                source.allow_pixels()
+            return source.allows_pixels and tag != _PIXELS
+
+        return read_partial(source, is_behind_pixels)
 
 
 def sop_class(dataset: FileDataset) -> str:
@@ -139,33 +150,3 @@ def transfer_syntax(dataset: FileDataset) -> Any:
     if not syntax:
         raise ValueError("it has no transfer syntax")
     return syntax
-
-
-def _inflated(path: str | PathLike[str], limit: int, *, whole: bool) -> DicomBytesIO | None:
-    """Return a deflated file as it was before (PS3.5, A.5), with the name of its encoding changed; None for others.
-
-    It is cut off at `limit` bytes, or refused if all of it is needed.
-    """
-    from pydicom.filebase import DicomBytesIO  # noqa: PLC0415
-    from pydicom.filereader import read_file_meta_info  # noqa: PLC0415
-    from pydicom.filewriter import write_file_meta_info  # noqa: PLC0415
-    from pydicom.uid import ExplicitVRLittleEndian  # noqa: PLC0415
-
-    meta = read_file_meta_info(path)
-    if meta.get("TransferSyntaxUID") != _DEFLATED:
-        return None
-    with Path(path).open("rb") as file:
-        content = file.read(limit)
-    # Preamble, mark, and the element that holds the length of the rest of the group.
-    start = _PREAMBLE + 4 + 12 + int(meta.FileMetaInformationGroupLength)
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    plain = inflater.decompress(content[start:], limit)
-    if whole and not inflater.eof:
-        raise HandsegInputError(path, "is cut off, or much larger than its picture once it is inflated", EXPORT_AGAIN)
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    inflated = DicomBytesIO()
-    inflated.write(bytes(_PREAMBLE) + b"DICM")
-    write_file_meta_info(inflated, meta, enforce_standard=False)
-    inflated.write(plain)
-    inflated.seek(0)
-    return inflated

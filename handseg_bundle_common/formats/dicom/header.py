@@ -8,7 +8,16 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.formats.dicom.files import EXPORT_AGAIN, is_dicom, name_of, read_header, reading, sop_class
+from handseg_bundle_common.formats.dicom.bounded import EXPORT_AGAIN
+from handseg_bundle_common.formats.dicom.files import (
+    is_dicom,
+    name_of,
+    read_header,
+    reading,
+    sensible,
+    sop_class,
+    warn_once,
+)
 from handseg_bundle_common.formats.stored import check_size
 
 if TYPE_CHECKING:
@@ -136,15 +145,38 @@ def _check_kind(path: str | PathLike[str], dataset: FileDataset) -> None:
 
 def _layout(path: str | PathLike[str], dataset: FileDataset, rows: int, columns: int) -> Layout:
     samples, allocated = whole_number(dataset, "SamplesPerPixel", 1), whole_number(dataset, "BitsAllocated")
-    stored = whole_number(dataset, "BitsStored", allocated)
-    high_bit = whole_number(dataset, "HighBit", stored - 1)
-    kind = str(dataset.get("PhotometricInterpretation", ""))
+    stored, high_bit = _bits(path, dataset, allocated)
+    kind = str(dataset.get("PhotometricInterpretation") or "")
+    if not kind and samples == 1:
+        kind = "MONOCHROME2"
+        warn_once(f"{path}: does not tell whether its largest level is white, which is assumed.")
     is_grey = samples == 1 and kind in _GREY and allocated in (8, 16)
     is_colour = samples == 3 and kind in _COLOUR and allocated == stored == 8
     if not (is_grey or is_colour):
         problem = f"has pixels of {samples} x {allocated} bits{f', {kind}' if _NAME.fullmatch(kind) else ''}"
         raise HandsegInputError(path, problem, EXPORT_AGAIN)
-    if not 1 <= stored <= high_bit + 1 <= allocated:
-        raise ValueError(f"{stored} bits up to bit {high_bit} do not fit into {allocated}")
-    is_signed = whole_number(dataset, "PixelRepresentation", 0) == 1
-    return Layout(rows, columns, samples, allocated, stored, high_bit, is_signed, kind == "MONOCHROME1")
+    sign = sensible(path, "pixel representation", lambda: _sign(dataset))
+    return Layout(rows, columns, samples, allocated, stored, high_bit, bool(sign), kind == "MONOCHROME1")
+
+
+def _bits(path: str | PathLike[str], dataset: Dataset, allocated: int) -> tuple[int, int]:
+    """Return how many bits count and the highest of them; all where the file makes no sense."""
+
+    def told() -> tuple[int, int]:
+        stored = whole_number(dataset, "BitsStored", allocated)
+        if not 1 <= stored <= allocated:
+            raise ValueError(f"{stored} bits do not fit into {allocated}")
+        return stored, whole_number(dataset, "HighBit", stored - 1)
+
+    stored, high_bit = sensible(path, "number of stored bits", told) or (allocated, allocated - 1)
+    if not stored <= high_bit + 1 <= allocated:
+        warn_once(f"{path}: {stored} bits do not end at bit {high_bit}, so the lowest ones are taken.")
+        high_bit = stored - 1
+    return stored, high_bit
+
+
+def _sign(dataset: Dataset) -> int:
+    sign = whole_number(dataset, "PixelRepresentation", 0)
+    if sign not in (0, 1):
+        raise ValueError(f"PixelRepresentation is {sign}")
+    return sign

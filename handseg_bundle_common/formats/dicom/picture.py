@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from handseg_bundle_common.formats.dicom.decoding import decoded
-from handseg_bundle_common.formats.dicom.files import read_header, read_whole, reading
+from handseg_bundle_common.formats.dicom.files import read_header, read_whole, reading, sensible
 from handseg_bundle_common.formats.dicom.header import Layout, check_radiograph
+from handseg_bundle_common.formats.dicom.tables import look_up
 from handseg_bundle_common.formats.stored import StoredRadiograph, white_level
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def read_dicom(path: str | PathLike[str]) -> StoredRadiograph:
     the first window; then MONOCHROME1 is turned, so that 0 is black. Without a window the range of the stored bits
     counts; for signed levels and all 16 bits, that of the levels. Pixels of the padding value become black. Overlays
     and presentation states are not drawn, and the picture is neither turned nor mirrored by Patient Orientation, so
-    that pixels keep their place.
+    that pixels keep their place. Of these, what makes no sense or leaves a flat picture is left out with a warning.
 
     Raises:
         HandsegInputError: the file is broken, holds no radiograph, several frames or more than `stored.MAX_PIXELS`,
@@ -43,8 +44,8 @@ def read_dicom(path: str | PathLike[str]) -> StoredRadiograph:
     with reading(path), np.errstate(all="ignore"):
         if layout.samples == 3:
             return StoredRadiograph(np.asarray(Image.fromarray(levels).convert("L")), 0, 255)
-        padding = _padding(dataset, levels)
-        radiograph = _displayed(dataset, levels, padding, layout)
+        padding = sensible(path, "pixel padding value", lambda: _padding(dataset, levels, layout))
+        radiograph = _displayed(path, dataset, levels, padding, layout)
         if layout.is_inverted:
             radiograph = radiograph.turned()
         if padding is not None:
@@ -53,53 +54,82 @@ def read_dicom(path: str | PathLike[str]) -> StoredRadiograph:
 
 
 def _displayed(
-    dataset: FileDataset, levels: NDArray[Any], padding: NDArray[np.bool_] | None, layout: Layout
+    path: str | PathLike[str],
+    dataset: FileDataset,
+    levels: NDArray[Any],
+    padding: NDArray[np.bool_] | None,
+    layout: Layout,
 ) -> StoredRadiograph:
     """Return levels with their black and white, the smallest being black."""
-    values, full_range = _modality(dataset, levels, layout)
-    shares = _voi(dataset, values)
-    if shares is not None and shares.min() < shares.max():
+    table = sensible(path, "modality LUT", lambda: _table(levels, dataset, "ModalityLUTSequence"))
+    rescaled = None if table else sensible(path, "rescale slope or intercept", lambda: _rescaled(dataset, levels))
+    values, falls = (table[0], False) if table else rescaled or (levels, False)
+    shares = sensible(path, "VOI LUT", lambda: _voi_table(dataset, values))
+    if shares is None:
+        shares = sensible(path, "window", lambda: _window(dataset, values))
+    if shares is not None:
         return StoredRadiograph(shares, 0, 1)
-    if full_range is not None:
-        low, high = full_range
-        return StoredRadiograph(((values - low) / (high - low)).astype(np.float32), 0, 1)
+    if table is not None:
+        return StoredRadiograph(table[0].astype(np.float32) / np.float32(table[1]), 0, 1)
     radiograph = _without_window(levels, padding, layout)
-    return radiograph.turned() if _rescale(dataset)[0] < 0 else radiograph
+    return radiograph.turned() if falls else radiograph
 
 
-def _modality(
-    dataset: FileDataset, levels: NDArray[Any], layout: Layout
-) -> tuple[NDArray[Any], tuple[float, float] | None]:
-    """Return values after the Modality LUT (C.11.1), and the range of its output where it is a table."""
-    if dataset.get("ModalityLUTSequence"):
-        from pydicom.pixels.processing import apply_modality_lut  # noqa: PLC0415
+def _table(values: NDArray[Any], dataset: Dataset, name: str) -> tuple[NDArray[np.uint16], int] | None:
+    """Return what the first table of a sequence makes of values, and its white; None without a table.
 
-        return apply_modality_lut(levels, dataset), (0, _table_white(dataset.ModalityLUTSequence[0]))
-    slope, intercept = _rescale(dataset)
-    if (slope, intercept) == (1, 0):
-        return levels, None
-    return levels.astype(np.float32) * np.float32(slope) + np.float32(intercept), None
-
-
-def _rescale(dataset: Dataset) -> tuple[float, float]:
-    """Return slope and intercept; those that make no sense do not count."""
-    slope, intercept = _number(dataset, "RescaleSlope", 1), _number(dataset, "RescaleIntercept", 0)
-    return (slope, intercept) if slope else (1, 0)
-
-
-def _voi(dataset: FileDataset, values: NDArray[Any]) -> _Shares | None:
-    """Return shares 0..1 after the first VOI LUT or window (C.11.2), None without one that makes sense."""
-    if dataset.get("VOILUTSequence"):
-        from pydicom.pixels.processing import apply_voi  # noqa: PLC0415
-
-        white = _table_white(dataset.VOILUTSequence[0])
-        whole = np.rint(values).astype(np.int32) if values.dtype.kind == "f" else values
-        return np.asarray(apply_voi(whole, dataset), np.float32) / np.float32(white)
-    centre, width = _number(dataset, "WindowCenter", math.nan), _number(dataset, "WindowWidth", math.nan)
-    shape = str(dataset.get("VOILUTFunction") or "LINEAR")
-    if not (math.isfinite(centre) and width >= (1 if shape == "LINEAR" else 1e-6)):
+    Raises:
+        ValueError: nothing is left to see.
+        Exception: the table is broken.
+    """
+    tables = dataset.get(name)
+    if not tables:
         return None
-    return _windowed(np.asarray(values, np.float32), centre, width, shape)
+    found, white = look_up(values, tables[0])
+    _check_contrast(found, values)
+    return found, white
+
+
+def _rescaled(dataset: Dataset, levels: NDArray[Any]) -> tuple[NDArray[Any], bool]:
+    """Return levels after slope and intercept (C.11.1.1.2), and whether they fall where the stored ones rise."""
+    slope, intercept = _number(dataset, "RescaleSlope"), _number(dataset, "RescaleIntercept") or 0
+    if slope in (None, 1) and intercept == 0:
+        return levels, False
+    slope = 1 if slope is None else slope
+    values = levels.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+    _check_contrast(values, levels)
+    return values, slope < 0
+
+
+def _voi_table(dataset: Dataset, values: NDArray[Any]) -> _Shares | None:
+    """Return shares 0..1 after the first VOI LUT (C.11.2.1.1)."""
+    found = _table(values, dataset, "VOILUTSequence")
+    return None if found is None else found[0].astype(np.float32) / np.float32(found[1])
+
+
+def _window(dataset: Dataset, values: NDArray[Any]) -> _Shares | None:
+    """Return shares 0..1 after the first window (C.11.2.1.2)."""
+    centre, width = _number(dataset, "WindowCenter"), _number(dataset, "WindowWidth")
+    if centre is None and width is None:
+        return None
+    shape = str(dataset.get("VOILUTFunction") or "").strip().upper()
+    shape = shape if shape in ("LINEAR_EXACT", "SIGMOID") else "LINEAR"
+    if centre is None or width is None or width < (1 if shape == "LINEAR" else 1e-6):
+        raise ValueError("a window has a centre and a width")
+    shares = _windowed(np.asarray(values, np.float32), centre, width, shape)
+    _check_contrast(shares, values)
+    return shares
+
+
+def _check_contrast(shown: NDArray[Any], values: NDArray[Any]) -> None:
+    """Refuse to show a flat picture of levels that are not.
+
+    Raises:
+        ValueError: it is flat, or holds what is no number.
+    """
+    is_shown = np.isfinite(shown.min()) and shown.min() < shown.max() < math.inf
+    if not is_shown and values.min() < values.max():
+        raise ValueError("nothing is left to see")
 
 
 def _windowed(values: _Shares, centre: float, width: float, shape: str) -> _Shares:
@@ -125,30 +155,38 @@ def _without_window(levels: NDArray[Any], padding: NDArray[np.bool_] | None, lay
     return StoredRadiograph(own, 0, white_level(counted) if layout.stored == 16 else (1 << layout.stored) - 1)
 
 
-def _padding(dataset: FileDataset, levels: NDArray[Any]) -> NDArray[np.bool_] | None:
-    """Return which pixels are padding (C.7.5.1.1.2); None without any, and where it would be all."""
-    first = dataset.get("PixelPaddingValue")
+def _padding(dataset: FileDataset, levels: NDArray[Any], layout: Layout) -> NDArray[np.bool_] | None:
+    """Return which pixels are padding (C.7.5.1.1.2), None without any.
+
+    Raises:
+        ValueError: all are.
+    """
+    first = _number(dataset, "PixelPaddingValue")
     if first is None:
         return None
-    last = dataset.get("PixelPaddingRangeLimit", first)
-    low, high = sorted((int(first), int(last)))
-    padding = (levels >= low) & (levels <= high)
+    last = _number(dataset, "PixelPaddingRangeLimit")
+    # Some files tell levels below zero as numbers without a sign.
+    above = 1 << layout.allocated if layout.is_signed else math.inf
+    ends = [end - above if end >= above / 2 else end for end in (first, first if last is None else last)]
+    padding = (levels >= min(ends)) & (levels <= max(ends))
+    if padding.all() and levels.min() < levels.max():
+        raise ValueError("all pixels are padding")
     return padding if padding.any() and not padding.all() else None
 
 
-def _table_white(table: Dataset) -> float:
-    """Return the largest value that the entries of a LUT can have (C.11.1.1.1); files that claim odd bits have 16."""
-    bits = int(table.LUTDescriptor[2])
-    return float((1 << bits) - 1) if 8 <= bits <= 16 else 65535.0
+def _number(dataset: Dataset, name: str) -> float | None:
+    """Return the first value of an element, None without one.
 
-
-def _number(dataset: Dataset, name: str, default: float) -> float:
-    """Return the first value of an element; the default without one that is a finite number."""
+    Raises:
+        ValueError: it is no finite number.
+        Exception: its bytes are broken.
+    """
     value: Any = dataset.get(name)
     if value is not None and not isinstance(value, str | int | float) and hasattr(value, "__len__"):
         value = value[0] if len(value) else None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return default
-    return number if math.isfinite(number) else default
+    if value in (None, ""):
+        return None
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is no number")
+    return number

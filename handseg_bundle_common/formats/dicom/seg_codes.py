@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from handseg_bundle_common.anatomy import BONES, CHANNEL, SIDE_CONCEPTS, Bone, Concept, Side, snomed_coding
+from handseg_bundle_common.formats import mask_image
 
 if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
@@ -17,8 +18,10 @@ _ANATOMICAL_STRUCTURE = ("91723000", "SCT", "Anatomical Structure")
 _ARTIFICIAL_INTELLIGENCE = ("123110", "DCM", "Artificial Intelligence")
 _SCT, _FMA = "SCT", "FMA"
 
+# Name of the algorithm for masks of which nobody knows who has made them. DICOM has no word for that (PS3.3, C.8.20.2).
+UNKNOWN_ORIGIN = "converted, origin unknown"
+
 _SIDE_WORDS = re.compile(r"\b(left|right)\b")
-_OTHER_SIGNS = re.compile(r"[^a-z0-9]+")
 
 
 def describe_bone(
@@ -31,7 +34,8 @@ def describe_bone(
         number: of its segment, from 1.
         side: the side that the radiograph's file tells, coded as a modifier of the type.
         remark: text of Segment Description.
-        algorithm: name and version; None for masks that a person drew.
+        algorithm: name and version; None for masks that a person drew. What it is stands in no further words for
+            `UNKNOWN_ORIGIN`.
     """
     from highdicom import AlgorithmIdentificationSequence  # noqa: PLC0415
     from highdicom.color import CIELabColor  # noqa: PLC0415
@@ -55,6 +59,8 @@ def describe_bone(
         display_color=CIELabColor.from_rgb(*bone.colour),
     )
     segment.SegmentDescription = remark
+    if algorithm and algorithm[0] == UNKNOWN_ORIGIN:
+        del segment.SegmentationAlgorithmIdentificationSequence
     modifiers = [concept for concept in (side and SIDE_CONCEPTS[side], coding.position) if concept]
     if modifiers:
         kind = segment.SegmentedPropertyTypeCodeSequence[0]
@@ -65,8 +71,8 @@ def describe_bone(
 def channel_of(segment: Dataset) -> int | None:
     """Return which bone a segment of any program is, None for anything else.
 
-    It is known by its number in the Foundational Model of Anatomy, by its label or the meaning of its type in the words
-    of `anatomy`, or by SNOMED CT where that leaves a single bone.
+    It is known by its number in the Foundational Model of Anatomy, by its label or the meaning of its type
+    (`channel_of_label`), or by SNOMED CT where that leaves a single bone.
     """
     structures = segment.get("PrimaryAnatomicStructureSequence") or ()
     types = segment.get("SegmentedPropertyTypeCodeSequence") or ()
@@ -74,9 +80,31 @@ def channel_of(segment: Dataset) -> int | None:
         if item.get("CodingSchemeDesignator") == _FMA and (channel := _BY_FMA.get(_value(item))) is not None:
             return channel
     texts = [segment.get("SegmentLabel"), segment.get("TrackingID"), *(item.get("CodeMeaning") for item in types)]
-    named = (_BY_LABEL.get(_plain(str(text or ""))) for text in texts)
+    named = (channel_of_label(str(text or "")) for text in texts)
     by_label = next((channel for channel in named if channel is not None), None)
     return _by_snomed(segment, types) if by_label is None else by_label
+
+
+def channel_of_label(label: str) -> int | None:
+    """Return which bone a label names, as in other formats, but for its side and the word bone; None for others."""
+    return mask_image.channel_of(plain_label(label))
+
+
+def plain_label(label: str) -> str:
+    """Return a label in small letters without a side and the word bone behind it."""
+    words = _SIDE_WORDS.sub("", label.lower().replace("_", " ")).strip()
+    return words.removesuffix(" bone")
+
+
+def sides_of(segment: Dataset) -> set[Side]:
+    """Return the sides that the modifiers of a segment's type and region or, without one, its label tell."""
+    types = segment.get("SegmentedPropertyTypeCodeSequence") or ()
+    regions = segment.get("AnatomicRegionSequence") or ()
+    modifiers = [one for item in types for one in item.get("SegmentedPropertyTypeModifierCodeSequence") or ()]
+    modifiers += [one for item in regions for one in item.get("AnatomicRegionModifierSequence") or ()]
+    coded = {side for item in modifiers for side in Side if _value(item) == SIDE_CONCEPTS[side].code}
+    words = _SIDE_WORDS.findall(str(segment.get("SegmentLabel") or "").lower().replace("_", " "))
+    return coded or {Side[word.upper()] for word in words}
 
 
 def _by_snomed(segment: Dataset, types: Any) -> int | None:
@@ -104,16 +132,4 @@ def _value(item: Dataset) -> str:
     return str(item.get("CodeValue", "")).strip()
 
 
-def _plain(text: str) -> str:
-    """Return a label without its side, signs and capitals."""
-    return _OTHER_SIGNS.sub("", _SIDE_WORDS.sub("", text.lower().replace("_", " ")))
-
-
 _BY_FMA = {str(bone.fma): channel for channel, bone in enumerate(BONES)}
-# Only abbreviations of fingers: those of carpal bones are also words for a side.
-_BY_LABEL = {
-    _plain(text): channel
-    for channel, bone in enumerate(BONES)
-    for text in (bone.name, bone.anatomical_name, bone.abbreviation, f"{bone.anatomical_name} bone")
-    if len(text) > 2
-}
