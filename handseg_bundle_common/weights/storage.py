@@ -13,7 +13,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
+from handseg_bundle_common.weights.bounds import hidden_size, oversized_tensor
 from handseg_bundle_common.weights.declared import declared_digest
 
 PathLike = str | os.PathLike[str]
@@ -157,15 +158,22 @@ def read_content(path: PathLike, sha256: str | None, device: str = "cpu") -> Any
         found = None if expected is None else hashlib.file_digest(file, "sha256").hexdigest()
         if expected is not None and found != expected.lower():
             raise _wrong_digest(path, f"expected {expected}, found {found}", declared=declared is not None)
-        file.seek(0)
-        try:
+        return _load(file, path, device)
+
+
+def _load(file: BinaryIO, path: PathLike, device: str) -> Any:
+    try:
+        hidden = hidden_size(file)
+        if hidden is None:
+            file.seek(0)
             return torch.load(file, weights_only=True, map_location=device)
-        except Exception as error:  # a damaged file fails in any of a dozen ways
-            refused = _refused(error)
-            if refused is None:
-                raise _not_a_checkpoint(path, "it is empty, truncated or of another kind") from error
-            problem = f"holds {refused}, which could run code and is not loaded"
-            raise HandsegInputError(path, problem, "save its state dictionary alone") from error
+    except Exception as error:  # a damaged file fails in any of a dozen ways
+        refused = _refused(error)
+        if refused is None:
+            raise _not_a_checkpoint(path, "it is empty, truncated or of another kind") from error
+        problem = f"holds {refused}, which could run code and is not loaded"
+        raise HandsegInputError(path, problem, "save its state dictionary alone") from error
+    raise _not_a_checkpoint(path, f"it {hidden}")
 
 
 def _wrong_digest(path: PathLike, digests: str, *, declared: bool) -> HandsegInputError:
@@ -191,6 +199,10 @@ def state_dict_of(content: Any, path: PathLike) -> dict[str, Tensor]:
     state = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise _not_a_checkpoint(path, "it holds no state dictionary of a network")
+    oversized = oversized_tensor(state)
+    if oversized is not None:
+        problem = f"holds {oversized[:80]!r}, which is sparse, quantised or larger than the file"
+        raise HandsegInputError(path, problem, "fetch the file from where you trust, or train again")
     return state
 
 

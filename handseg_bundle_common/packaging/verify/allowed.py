@@ -26,7 +26,7 @@ _OWN = {
     " SaveProbabilitiesd ScaleRadiographd UnpackBoneMasksd inference_transforms training_transforms"
     " validation_postprocessing validation_transforms",
     "weights": "find_bundle load_weights required_file starting_weights",
-    "windows": "CanvasInferer WindowInferer",
+    "windows": "BoneWindowInferer CanvasInferer WindowInferer window_inferer",
 }
 # Nothing here loads files, writes them, fetches anything or takes code as text. Networks that fetch weights when they
 # are built (EfficientNetBN, FlexibleUNet) and losses that do (PerceptualLoss) are left out.
@@ -59,6 +59,9 @@ TARGETS: frozenset[str] = frozenset(
 )
 """What `_target_` may name."""
 
+ARGUMENTS: frozenset[str] = frozenset({"compile", "compile_kwargs"})
+"""Arguments that nothing on the list may be given: the options of `torch.compile` name programs to start."""
+
 IMPORTS: frozenset[str] = frozenset(
     {
         "import ignite.distributed as idist",
@@ -71,9 +74,10 @@ IMPORTS: frozenset[str] = frozenset(
 )
 """Import statements that a configuration may hold, each word for word: a name then means one thing only."""
 
+# `min`, `max` and `sum` are left out: of text they take single letters, of which any other text could be made.
 FUNCTIONS: frozenset[str] = frozenset(
     {
-        *("abs", "bool", "float", "int", "len", "max", "min", "round", "str", "sum"),
+        *("abs", "bool", "float", "int", "len", "round", "str"),
         *("from_engine", "idist.device", "idist.get_rank", "idist.get_world_size", "monai.utils.set_determinism"),
         *("torch.cuda.is_available", "torch.cuda.device_count", "torch.device"),
         "torch.distributed.barrier",

@@ -10,9 +10,10 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
+from handseg_bundle_common.packaging.verify.archive_layout import layout_problems
 from handseg_bundle_common.packaging.verify.findings import Check, Finding, error
 
 MAX_FILES = 5_000
@@ -23,10 +24,16 @@ MAX_RATIO = 200
 
 _SMALL = 2**20  # below this a high ratio does no harm
 _MAX_NAME = 240
+_MAX_PART = 255  # bytes, of most file systems
+# Categories of signs that nobody sees, some of which turn the order of letters, and of halves of signs.
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_REPOSITORY = ".git"  # git starts programs that its settings name
 _ASK = "ask its sender for an archive that handseg export has made"
 # Names that Windows keeps for devices, with any suffix.
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _FOREIGN = set('<>:"|?*')
+_UNREADABLE = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -45,46 +52,63 @@ def archive_findings(path: Path) -> list[Finding]:
         Errors only; none for an archive that can be unpacked.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as problem:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            return _list_findings(file, archive)
+    except _UNREADABLE as problem:
         return [_error("", f"is no ZIP archive that can be read ({problem})")]
-    if len(entries) > MAX_FILES:
-        return [_error("", f"holds {len(entries)} files, more than {MAX_FILES}")]
-    problems = [_error(entry.filename, text) for entry in entries for text in _entry_problems(entry)]
-    return [*problems, *_collisions(entries), *_sizes(entries), *_layout(entries)]
 
 
 def unpack(path: Path, folder: Path) -> list[Finding]:
-    """Unpack an archive that `archive_findings` has passed into an empty folder.
+    """Unpack an archive into an empty folder, if nothing is wrong with its list of files.
 
-    Links, owners and permissions of the archive are not taken over.
+    The list that is looked at is the one that is unpacked, even if somebody changes the file meanwhile. Links, owners
+    and permissions of the archive are not taken over.
 
     Returns:
-        Errors of entries that differ from the list; the folder is then of no use.
+        Errors of the list, with which nothing is written, or of entries that differ from it; the folder is then of no
+        use.
 
     Raises:
         OSError: the folder cannot be written to.
     """
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            target = folder.joinpath(*PurePosixPath(entry.filename).parts)
-            if entry.is_dir():
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                source = archive.open(entry)
-            except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, struct.error) as problem:
-                return [_error(entry.filename, f"is damaged ({problem})")]
-            with source, target.open("xb") as file:
-                try:
-                    shutil.copyfileobj(source, file, 2**20)
-                except (zipfile.BadZipFile, zlib.error, EOFError) as problem:
-                    return [_error(entry.filename, f"is damaged ({problem})")]
-            if target.stat().st_size != entry.file_size:
-                return [_error(entry.filename, "is shorter than the archive's list says")]
-    return []
+    with path.open("rb") as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except _UNREADABLE as problem:
+            return [_error("", f"is no ZIP archive that can be read ({problem})")]
+        with archive:
+            return _list_findings(file, archive) or [
+                _error(entry.filename, damage)
+                for entry in archive.infolist()
+                if (damage := _unpack_entry(archive, entry, folder)) is not None
+            ]
+
+
+def _list_findings(file: BinaryIO, archive: zipfile.ZipFile) -> list[Finding]:
+    entries = archive.infolist()
+    if len(entries) > MAX_FILES:
+        return [_error("", f"holds {len(entries)} files, more than {MAX_FILES}")]
+    problems = [_error(entry.filename, text) for entry in entries for text in _entry_problems(entry)]
+    layout = [_error(name, text) for name, text in layout_problems(file, archive)]
+    return [*problems, *_collisions(entries), *_sizes(entries), *layout]
+
+
+def _unpack_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> str | None:
+    target = folder.joinpath(*PurePosixPath(entry.filename).parts)
+    if entry.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        return None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source = archive.open(entry)
+    except (*_DAMAGED, NotImplementedError, RuntimeError, ValueError, struct.error) as problem:
+        return f"is damaged ({problem})"
+    with source, target.open("xb") as file:
+        try:
+            shutil.copyfileobj(source, file, 2**20)
+        except _DAMAGED as problem:
+            return f"is damaged ({problem})"
+    return None if target.stat().st_size == entry.file_size else "is shorter than the archive's list says"
 
 
 def bundle_root(folder: Path) -> Path | None:
@@ -98,13 +122,16 @@ def name_problem(name: str) -> str | None:
     """Return what is wrong with a name in an archive, as a part of a sentence."""
     parts = name.removesuffix("/").split("/")
     foreign = any(part.endswith((".", " ")) or _DEVICE.fullmatch(part) or set(part) & _FOREIGN for part in parts)
+    repository = any(part.casefold() == _REPOSITORY for part in parts)
     problems = {
-        "has a control character in its name": any(ord(sign) < 32 or ord(sign) == 127 for sign in name),
+        "has a control character in its name": any(unicodedata.category(sign) in _UNSEEN for sign in name),
         "has a backslash in its name, which is a folder on some systems": "\\" in name,
         "has an absolute name": name.startswith("/") or re.match(r"[A-Za-z]:", name) is not None,
         "has a name that leads through . or .. or an empty folder": not {"", ".", ".."}.isdisjoint(parts),
         f"has a name of {len(name)} characters": len(name) > _MAX_NAME,
+        f"has a name with a part of more than {_MAX_PART} bytes": max(map(_bytes, parts)) > _MAX_PART,
         "has a name that not all systems allow": foreign,
+        "is a part of a git repository, whose settings can start programs": repository,
     }
     return next((problem for problem, found in problems.items() if found), None)
 
@@ -159,18 +186,12 @@ def _sizes(entries: list[zipfile.ZipInfo]) -> Iterator[Finding]:
         yield _error("", f"unpacks to more than {MAX_RATIO} times its size, as a bomb does")
 
 
-def _layout(entries: list[zipfile.ZipInfo]) -> Iterator[Finding]:
-    """Yield entries that share bytes, by which a small archive unpacks to a large one, and what stands before them."""
-    ordered = sorted(entries, key=lambda entry: entry.header_offset)
-    if ordered and ordered[0].header_offset != 0:
-        yield _error("", "has something in front of its first file, as a program that unpacks itself")
-    for first, second in pairwise(ordered):
-        if first.header_offset + first.compress_size >= second.header_offset:
-            yield _error(second.filename, f"shares bytes of the archive with {first.filename!r}")
-
-
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name.removesuffix("/")).casefold()
+
+
+def _bytes(part: str) -> int:
+    return len(part.encode("utf-8", "surrogatepass"))
 
 
 def _error(name: str, problem: str) -> Finding:

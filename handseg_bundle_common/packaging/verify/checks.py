@@ -24,9 +24,11 @@ from handseg_bundle_common.packaging.verify.declared import (
     id_findings,
     licence_findings,
     metadata_findings,
+    settings_findings,
     weight_findings,
 )
 from handseg_bundle_common.packaging.verify.findings import Check, Finding, Verification, error
+from handseg_bundle_common.packaging.verify.members import MEMBERS, Named, named_members
 from handseg_bundle_common.packaging.verify.scan import scan
 from handseg_bundle_common.weights import METADATA, find_bundle, unpacked_folder
 
@@ -49,7 +51,8 @@ _FORM: tuple[Step, ...] = (
 def verify_bundle(path: str | PathLike[str], *, trust: bool = False, network: bool = True) -> Verification:
     """Look at everything in a bundle from elsewhere before anything of it runs.
 
-    An archive is unpacked into a temporary folder. When it is clean, or trusted, that becomes its place in handseg's
+    The members of an ensemble that lie outside it are looked at for what could do harm. An archive is unpacked into a
+    temporary folder. When it is clean, or trusted, that becomes its place in handseg's
     cache, where `weights.find_bundle` finds it by the archive's path.
 
     Args:
@@ -61,10 +64,10 @@ def verify_bundle(path: str | PathLike[str], *, trust: bool = False, network: bo
         HandsegInputError: there is no such bundle, or the cache cannot be written to.
     """
     if is_archive(Path(path)):
-        return _verify_archive(Path(path), trust, network)
+        return _verify_archive(Path(path), trust, network, members=True)
     folder = Path(path).expanduser()
     root = folder.resolve() if (folder / METADATA).is_file() else Path(find_bundle(str(path)))
-    return _verify_folder(root, str(path), trust, network, archive=False)
+    return _verify_folder(root, str(path), trust, network, archive=False, members=True)
 
 
 def verify_safety(root: Path, *, trust: bool = False) -> Verification:
@@ -78,13 +81,62 @@ def verify_safety(root: Path, *, trust: bool = False) -> Verification:
     return Verification(str(root), tuple(check for check, _ in _SAFETY), tuple(found), trust, str(root))
 
 
-def _verify_folder(root: Path, path: str, trust: bool, network: bool, *, archive: bool) -> Verification:
+def verify_member(member: Named, root: Path, *, trust: bool = False) -> Verification:
+    """Look at whatever could do harm in a member of an ensemble, as far as it lies outside it.
+
+    Args:
+        member: how the ensemble names it.
+        root: folder of the ensemble; what lies among its members is looked at with it.
+        trust: as in `verify_bundle`.
+
+    Returns:
+        What was found; of an archive in all but its network.
+
+    Raises:
+        HandsegInputError: there is no such bundle.
+    """
+    path = Path(member.bundle).expanduser()
+    if is_archive(path):
+        # Members of members never run, so they are not followed, which might have no end.
+        result = _verify_archive(path, trust, network=False, members=False)
+    else:
+        folder = Path(find_bundle(member.bundle))
+        inside = folder.is_relative_to(root / "models" / MEMBERS)
+        result = Verification(str(folder), (), (), trust, str(folder)) if inside else verify_safety(folder, trust=trust)
+    weights = None if result.folder is None else _outside_weights(member, Path(result.folder))
+    found = [] if weights is None else settings_findings(weights, str(weights))
+    return replace(result, findings=(*result.findings, *found))
+
+
+def _outside_weights(member: Named, folder: Path) -> Path | None:
+    """Return the file of a member's weights if it is there and does not lie in the member's folder."""
+    elsewhere = Path(member.weights).expanduser()
+    path = Path(folder, elsewhere)
+    path = (path if path.exists() else elsewhere).resolve()
+    return path if path.is_file() and not path.is_relative_to(folder.resolve()) else None
+
+
+def _member_findings(root: Path, trust: bool) -> list[Finding]:
+    """Look at the members of a bundle before its network is built, which runs their configurations."""
+    found: list[Finding] = []
+    for member in named_members(root):
+        try:
+            result = verify_member(member, root, trust=trust)
+        except HandsegInputError:
+            continue  # a member that is not there runs nothing, and the network tells that it is missing
+        found += [replace(one, file=f"{result.path}/{one.file}") for one in result.findings]
+    return found
+
+
+def _verify_folder(root: Path, path: str, trust: bool, network: bool, *, archive: bool, members: bool) -> Verification:
     done = [Check.ARCHIVE] if archive else []
     findings: list[Finding] = []
     sums: Step = (Check.CHECKSUMS, lambda folder: checksum_findings(folder, archive=archive))
     for check, step in (_SAFETY[0], sums, *_SAFETY[1:], *_FORM):
         findings += step(root)
         done.append(check)
+    if members:
+        findings += _member_findings(root, trust)
     state = Verification(path, tuple(done), tuple(findings), trust, str(root))
     if not network or state.refused:
         return state
@@ -97,9 +149,9 @@ def _network(root: Path) -> list[Finding]:
     return network_findings(root)
 
 
-def _verify_archive(path: Path, trust: bool, network: bool) -> Verification:
-    findings = archive_findings(path)
+def _verify_archive(path: Path, trust: bool, network: bool, *, members: bool) -> Verification:
     target = unpacked_folder(path)
+    findings = archive_findings(path)
     if not findings:
         with tempfile.TemporaryDirectory(dir=make_folder(target.parent), prefix=".verifying-") as temporary:
             try:
@@ -107,12 +159,14 @@ def _verify_archive(path: Path, trust: bool, network: bool) -> Verification:
             except OSError as problem:
                 reason = f"cannot be unpacked ({problem.strerror or problem})"
                 raise HandsegInputError(path, reason, f"make room in {target.parent}") from problem
+            if not findings and unpacked_folder(path) != target:
+                findings = [error(Check.ARCHIVE, "", "has changed while it was read", "try again")]
             root = None if findings else bundle_root(Path(temporary))
             if root is not None and (root / OUTPUTS).exists():
                 # What runs leave there is not scanned, and an archive has not run.
                 findings = [error(Check.ARCHIVE, OUTPUTS, "holds results of runs", "export the bundle again")]
             elif root is not None:
-                result = _verify_folder(root, str(path), trust, network, archive=True)
+                result = _verify_folder(root, str(path), trust, network, archive=True, members=members)
                 folder = None if result.refused else str(_kept(root, target))
                 return replace(result, folder=folder)
             layout = f"holds no {METADATA.as_posix()}, at the top or in its only folder"

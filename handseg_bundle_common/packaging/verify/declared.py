@@ -12,9 +12,11 @@ from jsonschema import Draft202012Validator
 from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import read_json
-from handseg_bundle_common.packaging.verify.contents import bundle_files, file_digest
+from handseg_bundle_common.packaging.verify.allowed import FOLDERS
+from handseg_bundle_common.packaging.verify.contents import bundle_files, file_digest, suffix_of
 from handseg_bundle_common.packaging.verify.documents import read_document
 from handseg_bundle_common.packaging.verify.findings import Check, Finding, error, warning
+from handseg_bundle_common.packaging.verify.places import place_problem
 from handseg_bundle_common.weights import DECLARED, METADATA, declared_digest, stored_settings
 
 CHECKSUMS = "configs/checksums.json"
@@ -146,7 +148,7 @@ def _file_digests(root: Path, *, archive: bool) -> Iterator[Finding]:
             yield error(Check.CHECKSUMS, name, f"is not listed in {CHECKSUMS}", "remove it")
         elif name not in files:
             yield error(Check.CHECKSUMS, name, f"is listed in {CHECKSUMS} and not there", "fetch the bundle again")
-        elif file_digest(root / name) != digests[name]:
+        elif not (root / name).is_file() or file_digest(root / name) != digests[name]:
             problem = f"does not have the SHA-256 digest {digests[name]} that {CHECKSUMS} lists"
             yield error(Check.CHECKSUMS, name, problem, "fetch the bundle again")
 
@@ -171,14 +173,32 @@ def _weights_digests(root: Path, *, archive: bool) -> Iterator[Finding]:
 
 def weight_findings(root: Path) -> list[Finding]:
     """Read every file of weights, which is safe: what is no plain tensor is not built."""
-    findings = []
-    for name in bundle_files(root):
-        if Path(name).suffix.lower() == ".pt":
-            try:
-                stored_settings(root / name)
-            except HandsegInputError as problem:
-                findings.append(error(Check.WEIGHTS, name, problem.problem, problem.remedy))
-    return findings
+    names = [name for name in bundle_files(root) if suffix_of(name) == ".pt" and (root / name).is_file()]
+    return [finding for name in names for finding in settings_findings(root / name, name)]
+
+
+def settings_findings(path: Path, name: str) -> list[Finding]:
+    """Read a file of weights and hold the settings in it, which a configuration takes over, to places in the bundle.
+
+    Args:
+        path: the file.
+        name: what a finding calls it.
+    """
+    try:
+        settings = stored_settings(path)
+    except HandsegInputError as problem:
+        return [error(Check.WEIGHTS, name, problem.problem, problem.remedy)]
+    except RecursionError:
+        return [error(Check.WEIGHTS, name, "is nested too deeply", "fetch it again")]
+    outside = [key for key, value in settings.items() if key in FOLDERS or any(map(place_problem, _texts(value)))]
+    reason = "that names a place, which a configuration would take over"
+    return [error(Check.WEIGHTS, name, f"has the setting {key!r} {reason}", "train again") for key in outside]
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, (list, tuple)):
+        return [text for one in value for text in _texts(one)]
+    return [value] if isinstance(value, str) else []
 
 
 def _document(path: Path) -> dict[str, Any] | None:

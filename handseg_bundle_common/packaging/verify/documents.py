@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import yaml
 
 CONFIGS = (".json", ".yaml", ".yml")
 """Suffixes that MONAI reads configurations from, in small letters."""
+
+# A system whose encoding is not UTF-8 can take these signs for the second half of the letter before them.
+_SWALLOWED = re.compile(r"[^\x00-\x7f][\\\[\]{}]")
 
 MAX_BYTES = 5 * 2**20
 MAX_DEPTH = 60
@@ -22,15 +26,18 @@ def read_document(path: Path) -> Any:
         path: a file with one of the suffixes `CONFIGS`.
 
     Raises:
-        ValueError: the file is too large or nested too deeply, is not UTF-8, names a key twice, or is YAML with tags,
-            anchors or several documents; the text is a part of a sentence.
+        ValueError: the file is too large or nested too deeply, is not UTF-8 or has signs that other encodings read
+            otherwise, names a key twice, or is YAML with tags, anchors or several documents; the text is a part of a
+            sentence.
         OSError: the file cannot be read.
     """
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"is larger than {MAX_BYTES:,} bytes")
     try:
         text = path.read_text(encoding="utf-8")
-        document = _json(text) if path.suffix.lower() == ".json" else _yaml(text)
+        if _SWALLOWED.search(text):
+            raise ValueError("has a bracket or backslash right behind a letter that is not ASCII")
+        document = _json(text) if path.name.lower().endswith(".json") else _yaml(text)
     except UnicodeDecodeError as error:
         raise ValueError("is not UTF-8") from error
     except (json.JSONDecodeError, yaml.YAMLError) as error:
@@ -47,11 +54,12 @@ def _json(text: str) -> Any:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuse a key that stands twice: one reader takes the first, another the last."""
-    keys = [key for key, _ in pairs]
-    twice = next((key for number, key in enumerate(keys) if key in keys[:number]), None)
-    if twice is not None:
-        raise ValueError(f"names the key {twice!r} twice")
-    return dict(pairs)
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"names the key {key!r} twice")
+        found[key] = value
+    return found
 
 
 def _yaml(text: str) -> Any:

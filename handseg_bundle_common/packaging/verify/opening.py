@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.packaging.verify.archive import is_archive
-from handseg_bundle_common.packaging.verify.checks import verify_bundle, verify_safety
-from handseg_bundle_common.packaging.verify.documents import read_document
+from handseg_bundle_common.packaging.verify.checks import verify_bundle, verify_member, verify_safety
 from handseg_bundle_common.packaging.verify.findings import Verification, one_line
+from handseg_bundle_common.packaging.verify.members import Named, named_members
 from handseg_bundle_common.weights import bundle_shelves, find_bundle
 
 logger = logging.getLogger(__name__)
@@ -31,9 +30,9 @@ def open_bundle(bundle: str, *, trust: bool = False) -> str:
         HandsegInputError: there is no such bundle, or it or a member of it is refused.
     """
     root = _opened(bundle, trust)
-    for member in _members(root):
+    for member in named_members(root, "inference.json"):
         try:
-            _opened(member, trust, inside=root)
+            _open_member(member, root, trust)
         except HandsegInputError as error:
             raise HandsegInputError(
                 bundle, f"has the member {error.source}, which {error.problem}", error.remedy
@@ -41,16 +40,22 @@ def open_bundle(bundle: str, *, trust: bool = False) -> str:
     return str(root)
 
 
-def _opened(bundle: str, trust: bool, inside: Path | None = None) -> Path:
+def _opened(bundle: str, trust: bool) -> Path:
     if is_archive(Path(bundle)):
         result = verify_bundle(bundle, trust=trust, network=False)
     else:
         root = Path(find_bundle(bundle))
-        if root.parent in bundle_shelves() or (inside is not None and root.is_relative_to(inside)):
+        if root.parent in bundle_shelves():
             return root
         result = verify_safety(root, trust=trust)
     _require(result, bundle)
     return Path(str(result.folder))
+
+
+def _open_member(member: Named, root: Path, trust: bool) -> None:
+    if not is_archive(Path(member.bundle).expanduser()) and Path(find_bundle(member.bundle)).parent in bundle_shelves():
+        return
+    _require(verify_member(member, root, trust=trust), member.bundle)
 
 
 def _require(result: Verification, bundle: str) -> None:
@@ -62,16 +67,3 @@ def _require(result: Verification, bundle: str) -> None:
         raise HandsegInputError(bundle, problem, f"{first.remedy} (handseg verify {bundle} lists all)")
     if result.passed:
         logger.warning("TRUSTED: %s runs code of its own; %d errors are passed over", bundle, len(result.passed))
-
-
-def _members(root: Path) -> Iterator[str]:
-    """Yield the bundles that an ensemble names; expressions are below the bundle's folder, and scanned with it."""
-    try:
-        document = read_document(root / "configs" / "inference.json")
-    except (OSError, ValueError):
-        return  # what reads it next tells why
-    members = document.get("members") if isinstance(document, dict) else None
-    for member in members if isinstance(members, list) else []:
-        name = member.get("bundle") if isinstance(member, dict) else None
-        if isinstance(name, str) and not name.startswith(("$", "@", "%")):
-            yield name

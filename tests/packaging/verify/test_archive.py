@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import re
 import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.packaging.verify import checks
 from handseg_bundle_common.packaging.verify.archive import archive_findings, bundle_root, name_problem, unpack
 from handseg_bundle_common.packaging.verify.checks import verify_bundle
+from handseg_bundle_common.packaging.verify.findings import Finding
 
 METADATA = "configs/metadata.json"
 
@@ -55,6 +59,37 @@ def with_a_program_in_front(path: Path) -> Path:
     return path
 
 
+def appended(path: Path, *, comment: bytes = b"", file_comment: bytes = b"", extra: bytes = b"") -> Path:
+    """Write an archive with bytes in the places where nothing is looked for."""
+    with zipfile.ZipFile(path, "w") as made:
+        entry = zipfile.ZipInfo(METADATA)
+        entry.comment, entry.extra = file_comment, extra
+        made.writestr(entry, b"{}")
+        made.comment = comment
+    return path
+
+
+def hidden_between(path: Path) -> Path:
+    """Move the second entry and the list back, and hide a third entry that no list names."""
+    archive(path, METADATA, "LICENSE")
+    content = path.read_bytes()
+    second, start = content.rindex(b"PK\x03\x04"), content.index(b"PK\x01\x02")
+    hidden = content[second:start]
+    content = bytearray(content[:second] + hidden + content[second:])
+    moved = content.rindex(b"PK\x01\x02")
+    content[moved + 42 : moved + 46] = (second + len(hidden)).to_bytes(4, "little")
+    content[-6:-2] = (start + len(hidden)).to_bytes(4, "little")
+    path.write_bytes(content)
+    return path
+
+
+def hidden_before_the_list(path: Path) -> Path:
+    content = archive(path, METADATA).read_bytes()
+    start = content.index(b"PK\x01\x02")
+    path.write_bytes(content[:start] + b"hidden" + content[start:-6] + (start + 6).to_bytes(4, "little") + b"\0\0")
+    return path
+
+
 def cut(path: Path) -> Path:
     archive(path, METADATA)
     path.write_bytes(path.read_bytes()[:-10])
@@ -84,6 +119,12 @@ MALICIOUS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "device of Windows": (lambda path: archive(path, "docs/aux.md"), "not all systems"),
     "stream of Windows": (lambda path: archive(path, "LICENSE:hidden"), "not all systems"),
     "trailing dot": (lambda path: archive(path, "docs/x."), "not all systems"),
+    "part of a name that is longer in bytes": (lambda path: archive(path, "\u4e2d" * 86), "more than 255 bytes"),
+    "sign that turns the order": (lambda path: archive(path, "docs/\u202etxt.yp"), "control character"),
+    "sign that nobody sees": (lambda path: archive(path, "configs/train\u200b.json"), "control character"),
+    "line separator": (lambda path: archive(path, "docs/a\u2028b"), "control character"),
+    "repository": (lambda path: archive(path, METADATA, ".git/config"), "git repository"),
+    "repository, other case": (lambda path: archive(path, "docs/.GIT/hooks/post-checkout"), "git repository"),
     "long name": (lambda path: archive(path, "x" * 300), "300 characters"),
     "link": (lambda path: archive(path, "models", content=b"/etc", kind=stat.S_IFLNK | 0o777), "is a link"),
     "device": (lambda path: archive(path, "models/x", kind=stat.S_IFBLK | 0o666), "a device"),
@@ -106,6 +147,18 @@ MALICIOUS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "encrypted": (encrypted, "is encrypted"),
     "other method": (lambda path: archive(path, "x", compression=zipfile.ZIP_LZMA), "method 14"),
     "program in front": (with_a_program_in_front, "in front of its first file"),
+    "comment": (lambda path: appended(path, comment=b"hidden"), "holds a comment"),
+    "comment of a file": (lambda path: appended(path, file_comment=b"hidden"), "holds a comment"),
+    "something behind": (lambda path: written(path, archive(path, METADATA).read_bytes() + b"\0"), "."),
+    "something between files": (hidden_between, "something hidden behind it"),
+    "something before the list": (hidden_before_the_list, "something hidden behind it"),
+    "another name": (
+        lambda path: appended(path, extra=b"\x75\x70\x09\0\x01\0\0\0\0evil"),
+        "hide another name",
+    ),
+    "search path": (lambda path: archive(path, METADATA, "x.pth"), r"x\.pth: is of a kind"),
+    "module that Python starts with": (lambda path: archive(path, METADATA, "sitecustomize.py"), "code of its own"),
+    "installed package": (lambda path: archive(path, METADATA, "x.dist-info/entry_points.txt"), "installed package"),
     "truncated": (cut, "no ZIP archive"),
     "empty": (lambda path: written(path, b""), "no ZIP archive"),
     "text": (lambda path: written(path, b"PK, the magazine"), "no ZIP archive"),
@@ -140,6 +193,59 @@ def test_a_declared_size_that_is_a_lie_is_found_while_unpacking(tmp_path: Path) 
     (finding,) = unpack(path, tmp_path / "out")
     assert "damaged" in finding.problem
     assert (tmp_path / "out" / "x").stat().st_size <= 50
+
+
+def test_archives_of_other_programs_pass(tmp_path: Path) -> None:
+    """They write times and owners into the headers, and the size of a file behind it."""
+    times = b"UT\x05\0\x01\0\0\0\0"
+    with (tmp_path / "bundle.zip").open("wb") as file, zipfile.ZipFile(Unseekable(file), "w") as made:
+        entry = zipfile.ZipInfo(METADATA)
+        entry.extra = times
+        made.writestr(entry, b"{}")
+        made.writestr("docs/", b"")
+    assert not archive_findings(tmp_path / "bundle.zip")
+
+
+class Unseekable(io.RawIOBase):
+    """A pipe, into which archives are written with the sizes behind the files."""
+
+    def __init__(self, file: io.BufferedWriter) -> None:
+        self.file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        return self.file.write(content)
+
+
+def test_an_archive_that_is_exchanged_while_it_is_read_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is unpacked is what was looked at, and not given the place of another."""
+    path = archive(tmp_path / "bundle.zip", METADATA)
+    looked_at = checks.archive_findings
+
+    def exchanged(first: Path) -> list[Finding]:
+        found = looked_at(first)
+        archive(path, METADATA, "../ran")
+        return found
+
+    monkeypatch.setattr(checks, "archive_findings", exchanged)
+    result = verify_bundle(path)
+    assert [one.file for one in result.findings] == ["../ran"]
+    assert not list(tmp_path.rglob("ran"))
+
+    def changed(first: Path) -> list[Finding]:
+        found = looked_at(first)
+        archive(path, METADATA, "LICENSE")
+        return found
+
+    monkeypatch.setattr(checks, "archive_findings", changed)
+    archive(path, METADATA)
+    result = verify_bundle(path)
+    assert [one.problem for one in result.findings] == ["has changed while it was read"]
+    assert result.folder is None
 
 
 def test_total_size_is_limited(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from handseg_bundle_common.cli import main
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.packaging import open_bundle
+from handseg_bundle_common.packaging import Check, open_bundle, verify_bundle
 from handseg_bundle_common.packaging.verify import opening
 from handseg_bundle_common.weights import find_bundle
 
@@ -82,16 +83,14 @@ class TestMembers:
     @pytest.fixture
     def ensemble(self, repository, tmp_path, edit):
         def make(member: Path) -> Path:
-            folder = tmp_path / "joined"
-            (folder / "configs").mkdir(parents=True)
-            source = repository / "bundles" / "ensemble" / "configs"
-            for name in ("metadata.json", "inference.json"):
-                (folder / "configs" / name).write_bytes((source / name).read_bytes())
+            source, folder = repository / "bundles" / "ensemble", tmp_path / "joined"
+            shutil.copytree(source, folder, ignore=shutil.ignore_patterns("eval", "model.pt", "reference.json"))
             members = [
                 {"name": "a", "bundle": str(member), "weights": "models/model.pt"},
                 {"name": "b", "bundle": "segformer", "weights": "models/model.pt"},
             ]
-            edit(folder / "configs" / "inference.json", members=members, weights=None)
+            for name in ("inference.json", "evaluate.json"):
+                edit(folder / "configs" / name, members=members, weights=None)
             edit(folder / "configs" / "metadata.json", "weights")
             return folder
 
@@ -111,6 +110,68 @@ class TestMembers:
         with pytest.raises(HandsegInputError, match=rf"has the member {member}, which is refused: .*/network_def"):
             open_bundle(str(ensemble(member)))
         assert not Path("ran").exists()
+
+    @pytest.mark.parametrize("kind", ["folder", "archive"])
+    def test_verify_looks_at_a_member_before_its_network_is_built(self, bundle, packed, edit, ensemble, kind):
+        edit(bundle / "configs" / "inference.json", network_def=CANARY)
+        member = bundle if kind == "folder" else packed(bundle)
+        joined = ensemble(member)
+        result = verify_bundle(joined)
+        found = [(one.file, one.place) for one in result.findings]
+        assert (f"{member}/configs/inference.json", "/network_def") in found
+        assert result.exit_code == 3
+        assert Check.NETWORK not in result.done
+        assert not Path("ran").exists()
+        assert Check.NETWORK in verify_bundle(joined, trust=True).done
+        assert Path("ran").exists()  # the canary lives
+
+    def test_verify_passes_an_ensemble_of_clean_members(self, bundle, ensemble):
+        assert not verify_bundle(ensemble(bundle)).findings
+
+    def test_a_member_among_the_results_of_the_ensemble_is_looked_at(self, bundle, edit, ensemble, tmp_path):
+        hidden = tmp_path / "joined" / "eval" / "evil"
+        joined = ensemble(hidden)
+        edit(bundle / "configs" / "inference.json", network_def=CANARY)
+        hidden.parent.mkdir()
+        bundle.rename(hidden)
+        assert verify_bundle(joined).exit_code == 3
+        with pytest.raises(HandsegInputError, match="is refused"):
+            open_bundle(str(joined))
+        assert not Path("ran").exists()
+
+    def test_a_member_in_the_folder_of_the_ensemble_but_not_among_its_members_is_looked_at(
+        self, bundle, edit, ensemble, tmp_path
+    ):
+        joined = ensemble(tmp_path / "joined" / "docs" / "evil")
+        edit(bundle / "configs" / "inference.json", network_def=CANARY)
+        bundle.rename(tmp_path / "joined" / "docs" / "evil")
+        with pytest.raises(HandsegInputError, match="is refused"):
+            open_bundle(str(joined))
+
+    @pytest.mark.parametrize("name", ["evaluate.json", "reference.yaml"])
+    def test_members_of_every_configuration_are_looked_at(self, bundle, edit, ensemble, repository, name):
+        joined = ensemble(repository / "bundles" / "effisegnet")
+        (bundle / "code.py").touch()
+        members = [{"name": "a", "bundle": str(bundle), "weights": "model.pt"}]
+        (joined / "configs" / name).write_text(json.dumps({"members": members}))
+        found = verify_bundle(joined, network=False).findings
+        assert f"{bundle}/code.py" in {one.file for one in found}
+
+    def test_weights_of_a_member_that_lie_elsewhere_are_read(self, bundle, edit, ensemble, tmp_path):
+        (tmp_path / "elsewhere.pt").write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
+        joined = ensemble(bundle)
+        member = {"name": "a", "bundle": str(bundle), "weights": str(tmp_path / "elsewhere.pt")}
+        edit(joined / "configs" / "inference.json", members=[member])
+        found = {(one.check, one.file) for one in verify_bundle(joined).findings}
+        assert any(check is Check.WEIGHTS and file.endswith("elsewhere.pt") for check, file in found)
+        with pytest.raises(HandsegInputError, match=r"has the member .*elsewhere\.pt"):
+            open_bundle(str(joined))
+        assert not Path("ran").exists()
+
+    def test_an_archive_that_names_itself_as_its_member_has_an_end(self, packed, ensemble, tmp_path):
+        joined = ensemble(tmp_path / "joined.zip")
+        result = verify_bundle(packed(joined), network=False)
+        assert result.exit_code == 0
 
     def test_a_member_of_the_same_name_in_the_working_directory_is_looked_at(self, bundle, edit, ensemble, elsewhere):
         edit(bundle / "configs" / "inference.json", network_def=CANARY)
