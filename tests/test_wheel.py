@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from handseg_bundle_common.inference import predict
 from handseg_bundle_common.resources import installed_folder
 
 PREDICT = """
@@ -23,7 +24,10 @@ from handseg_bundle_common.weights import known_bundles
 print(resources.INSTALLED)
 print(*[bundle.name for bundle in known_bundles()])
 picture = sorted(sample_dir().rglob("*.png"))[0]
-sys.exit(main(["predict", str(picture), "--bundle", "effisegnet", "--output", "out", "--device", "cpu"]))
+for bundle in known_bundles():
+    command = ["predict", str(picture), "--bundle", bundle.name, "--output", f"out/{bundle.name}", "--device", "cpu"]
+    if main(command):
+        sys.exit(f"{bundle.name} does not predict")
 """
 SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "NOTICE", "handseg_bundle_common", "bundles", "data")
 
@@ -52,7 +56,7 @@ def pip(*words: object, folder: Path) -> None:
     subprocess.run(command, cwd=folder, check=True)  # noqa: S603
 
 
-def predict(python: Path, packages: Path, folder: Path) -> list[str]:
+def predict_there(python: Path, packages: Path, folder: Path) -> list[str]:
     """Predict with the package in a folder and return what is printed."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "HANDSEG"))}
     command = [str(python), "-I", "-c", PREDICT, str(packages)]
@@ -61,13 +65,17 @@ def predict(python: Path, packages: Path, folder: Path) -> list[str]:
     return result.stdout.splitlines()
 
 
-def test_installed_into_a_folder_it_predicts_with_the_bundles_it_carries(wheel, bare_python, tmp_path):
+def test_installed_into_a_folder_it_predicts_with_the_bundles_it_carries(wheel, bare_python, sample_data, tmp_path):
     target = tmp_path / "target"
     pip("install", wheel, "--no-deps", "--no-index", "--target", target, folder=tmp_path)
-    place, names, *_ = predict(bare_python, target, tmp_path)
+    place, names, *_ = predict_there(bare_python, target, tmp_path)
     assert Path(place) == target / "share" / "handseg"
     assert names.split() == ["effisegnet", "ensemble", "segformer", "swin_unetr", "unetplusplus"]
-    assert (tmp_path / "out" / "predictions.csv").is_file()
+    picture = sorted(sample_data.rglob("*.png"))[0]
+    for name in names.split():
+        predict([picture], name, tmp_path / "here" / name, device="cpu")
+        here, there = (tmp_path / folder / name / "predictions.csv" for folder in ("here", "out"))
+        assert there.read_bytes() == here.read_bytes()
 
 
 @pytest.mark.parametrize("scheme", sorted(sysconfig.get_scheme_names()))

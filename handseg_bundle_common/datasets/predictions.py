@@ -30,14 +30,20 @@ def submission_file(predictions: str | PathLike[str]) -> Path:
     return Path(predictions, SUBMISSION) if Path(predictions).is_dir() else Path(predictions)
 
 
+def sizes_file(submission: Path) -> Path:
+    """Return the table of sizes of a submission, `images.csv`; that of `hands.csv` is `hands.images.csv` beside it."""
+    return submission.with_name(IMAGES if submission.name == SUBMISSION else f"{submission.stem}.{IMAGES}")
+
+
 def read_sizes(submission: Path) -> dict[str, Size]:
-    """Return the sizes (H, W) that `images.csv` beside a submission tells; none without that table.
+    """Return the sizes (H, W) that the table of a submission tells, or else `images.csv` beside it; none without both.
 
     Raises:
         HandsegInputError: the table is there, but cannot be used.
     """
-    path = submission.with_name(IMAGES)
-    if not path.is_file():
+    tables = (sizes_file(submission), submission.with_name(IMAGES))
+    path = next((table for table in tables if table.is_file()), None)
+    if path is None:
         return {}
     try:
         with open_csv(path) as file:

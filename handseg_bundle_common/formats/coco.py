@@ -34,6 +34,7 @@ from handseg_bundle_common.formats.mask_image import (
     is_merged,
     merged_note,
     spacing_of,
+    united_note,
     unknown_note,
 )
 from handseg_bundle_common.formats.stored import check_size
@@ -183,6 +184,7 @@ class CocoFile:
             has_polygons |= isinstance(segmentation, list)
             masks.setdefault(channel, []).append(self._runs(annotation, segmentation, height, width))
         notes = unknown_note("category", unknown) + merged_note([label for label in merged if is_merged(label)])
+        notes += united_note("annotations", [channel for channel, runs in masks.items() for _ in runs])
         if has_polygons:
             notes += ("polygons became masks of whole pixels",)
         spacing = spacing_of(entry.get(_SPACING))

@@ -38,7 +38,10 @@ def bone_categories() -> Categories:
 
 
 def ram_categories() -> Categories:
-    """Return the 30 categories of RAM-H1200 in their order there (`evaluations/metrics.py` of its repository)."""
+    """Return the 30 categories of RAM-H1200, 1 to 30 in their order there (`evaluations/metrics.py` of its repository).
+
+    There, channels are the categories of a file in the order of their numbers, so those of this file are the same.
+    """
     own = [_ram_name(channel) for channel in range(len(BONES))]
     names = sorted({*own, *_RAM_OTHERS})
     groups = {name: bone.group.value for name, bone in zip(own, BONES, strict=True)}

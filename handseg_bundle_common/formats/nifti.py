@@ -34,6 +34,7 @@ from handseg_bundle_common.formats.mask_image import (
     missing_note,
     origin_of,
     origin_text,
+    united_note,
     unknown_note,
 )
 from handseg_bundle_common.formats.nifti_picture import MAX_OFFSET, Stream, display_orientation, read_header
@@ -100,6 +101,7 @@ def read_nifti_masks(path: str | PathLike[str], size: Size | None = None) -> Mas
         raise HandsegInputError(path, problem, "name the images that were segmented")
     notes = missing_note("volume", list(channels.values()))
     notes += unknown_note("volume", [name for number, name in enumerate(names) if number not in channels])
+    notes += united_note("volumes", list(channels.values()))
     return MaskImage(comment.get("image", ""), masks, _spacing(header, comment, turn), notes)
 
 

@@ -1,4 +1,4 @@
-"""Where the pixels of a NRRD file lie (http://teem.sourceforge.net/nrrd/format.html, section 4), and how they are shown.
+"""Where the pixels of a NRRD file lie and how they are shown (http://teem.sourceforge.net/nrrd/format.html, section 4).
 
 A step along an axis of the file is a vector in a space whose name tells where its own axes point. Pictures are turned
 to the display as those of NIfTI are: columns to the patient's left, rows to the back or to the feet.

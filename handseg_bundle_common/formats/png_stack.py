@@ -23,6 +23,7 @@ from handseg_bundle_common.formats.mask_image import (
     missing_note,
     origin_of,
     origin_text,
+    united_note,
     unknown_note,
 )
 from handseg_bundle_common.formats.stored import check_size
@@ -97,6 +98,7 @@ def read_png_stack(folder: str | PathLike[str], size: Size | None = None) -> Mas
     assert masks is not None  # noqa: S101 - for the type checker: there is a bone
     notes = missing_note("picture", [channel for _, channel in bones])
     notes += unknown_note("picture", [file.name for file in files if channel_of(file.stem) is None])
+    notes += united_note("pictures", [channel for _, channel in bones])
     notes += merged_note([file.stem for file in files if is_merged(file.stem)])
     return MaskImage(origin.get("image", ""), masks, origin.get("spacing_mm"), notes)
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ def encode_masks(masks: NDArray[np.bool_] | Packed) -> list[str]:
     """Encode the masks of one image, (29, H, W) or packed (H, W), one code a bone in channel order."""
     if masks.ndim != 2:
         return [encode_rle(mask) for mask in masks]
-    pixels = np.ravel(masks)
+    pixels: NDArray[Any] = np.ravel(masks)
     # All bones begin and end at the few pixels that differ from the one before them, or from nothing beyond the image.
     inner = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
     places = np.concatenate([[0], inner, [pixels.size]])

@@ -3,7 +3,7 @@
 Slicer's convention: segments that do not overlap share a layer and are told apart by their label values; layers are the
 first axis, of kind `list`, and a file of one layer has no such axis. Written are as few layers as a greedy colouring
 needs. The pixels lie in the patient space of ITK (left, posterior, superior), columns along its first axis and rows
-along its second, which is where Slicer puts a PNG, JPEG or TIFF of the same size.
+along its second, which is where Slicer puts a PNG, JPEG or TIFF of the same size. Files of other axes are turned.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from os import PathLike
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
+import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +30,7 @@ from handseg_bundle_common.formats.mask_image import (
     is_merged,
     merged_note,
     missing_note,
+    united_note,
     unknown_note,
 )
 from handseg_bundle_common.formats.nrrd import WRITE_AGAIN, NrrdReader, open_nrrd, reference_geometry
@@ -70,7 +72,7 @@ def read_seg_nrrd(path: str | PathLike[str], size: Size | None = None) -> MaskIm
 
     Args:
         path: the file.
-        size: (H, W) of the image, which a cropped file does not tell.
+        size: (H, W) of the image as displayed, which a cropped file does not tell.
 
     Raises:
         HandsegInputError: the file cannot be read, is too large or larger than its image, or holds no bone.
@@ -84,6 +86,7 @@ def read_seg_nrrd(path: str | PathLike[str], size: Size | None = None) -> MaskIm
     labels = [segment.label for segment in segments]
     notes = missing_note("segment", [channel for _, channel in bones])
     notes += unknown_note("segment", [label for label in labels if channel_of(label) is None])
+    notes += united_note("segments", [channel for _, channel in bones])
     notes += merged_note([label for label in labels if is_merged(label)])
     if any(reader.offset) and size is None and reader.image_size == reader.smallest_size:
         notes += ("cropped: the size of the image is not in the file and was taken as small as the masks allow",)
@@ -175,8 +178,10 @@ def _extent(mask: NDArray[np.bool_]) -> str:
 def _place(
     path: str | PathLike[str], reader: NrrdReader, bones: list[tuple[Segment, int]], size: Size | None
 ) -> Packed:
-    """Return the masks at their place in the image."""
+    """Return the masks at their place in the image, as displayed."""
     left, top = reader.offset
+    if size is not None and reader.turn[0, 0] == 1:
+        size = size[::-1]
     height, width = size or reader.image_size
     check_size(path, height, width)
     if left < 0 or top < 0 or top + reader.rows > height or left + reader.columns > width:
@@ -191,7 +196,7 @@ def _place(
             bit = np.uint32(1 << channel)
             np.bitwise_or(window, bit, out=window, where=labels[..., segment.layer] == segment.value)
     reader.read_end()
-    return masks
+    return np.ascontiguousarray(nib.orientations.apply_orientation(masks.T, reader.turn).T)
 
 
 def is_seg_nrrd(path: str | PathLike[str]) -> bool:

@@ -15,7 +15,7 @@ from handseg_bundle_common.files import make_folder, read_json
 from handseg_bundle_common.inference import load_predictor
 from handseg_bundle_common.packaging.archive_writer import write_archive
 from handseg_bundle_common.packaging.compiled import Compiled, Form, compile_network, require_packages
-from handseg_bundle_common.packaging.export_contents import bundle_contents, read_name, with_checksums
+from handseg_bundle_common.packaging.export_contents import PACKAGE_FOLDER, bundle_contents, read_name, with_checksums
 from handseg_bundle_common.weights import METADATA, find_bundle
 
 _SAFE = re.compile(r"[A-Za-z0-9][\w.+-]*")
@@ -61,6 +61,7 @@ def export_bundle(bundle: str, output: str | PathLike[str], forms: Collection[Fo
         problem = f"cannot be compiled ({options}): its members see windows of their own"
         raise HandsegInputError(name, problem, "export the bundles of its members with these options")
     require_packages(wanted)
+    _require_outside(Path(output), root)
     target = make_folder(output) / f"{_safe(name, root)}-{_safe(_version(root), root)}.zip"
     load_predictor(str(root), device="cpu")
     with tempfile.TemporaryDirectory(prefix="handseg-export-") as folder:
@@ -69,6 +70,13 @@ def export_bundle(bundle: str, output: str | PathLike[str], forms: Collection[Fo
         complete = with_checksums(files, {made.form.file: _told(made) for made in done})
         write_archive(target, {f"{name}/{path}": content for path, content in complete.items()})
     return Exported(target, len(complete), done)
+
+
+def _require_outside(output: Path, root: Path) -> None:
+    """Refuse a folder from which the next export, or whoever verifies the bundle, would take the archive for a part."""
+    folder = output.resolve()
+    if any(folder == place or place in folder.parents for place in (root, PACKAGE_FOLDER)):
+        raise HandsegInputError(output, "lies in what is exported", "choose an --output outside the bundle")
 
 
 def _told(made: Compiled) -> dict[str, Any]:

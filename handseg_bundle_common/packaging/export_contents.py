@@ -20,9 +20,11 @@ from handseg_bundle_common.weights import DECLARED, METADATA, PACKAGE, declared_
 MEMBERS = "models/members"
 """Folder of an exported ensemble with one bundle for each member."""
 
+PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
+"""The package as it runs, which every exported bundle carries."""
+
 _COMPARE = "compare the bundle with bundles/effisegnet"
 _WEIGHTS = "models/model.pt"
-_PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 _METADATA, _INFERENCE = METADATA.as_posix(), "configs/inference.json"
 
 
@@ -77,7 +79,7 @@ def _own_files(root: Path, name: str, members: Sequence[MemberSettings]) -> dict
             files[f"configs/{path.name}"] = _exported_config(path, name, embedded)
         elif path.suffix == ".conf":
             files[f"configs/{path.name}"] = path
-    for path in sorted(file for file in (root / "docs").rglob("*") if file.is_file()):
+    for path in _visible_files(root / "docs"):
         files[path.relative_to(root).as_posix()] = _page(path, name, members) if path.suffix == ".md" else path
     if (root / "models" / "README.md").is_file():
         files["models/README.md"] = root / "models" / "README.md"
@@ -166,11 +168,16 @@ def _member_files(member: MemberSettings) -> dict[str, Content]:
 
 
 def _package_files() -> dict[str, Content]:
-    """Return the package with its data, without what Python and editors leave behind."""
-    files = [path for path in sorted(_PACKAGE_FOLDER.rglob("*")) if path.is_file()]
-    names = [path.relative_to(_PACKAGE_FOLDER) for path in files]
+    """Return the package with its data."""
+    files = _visible_files(PACKAGE_FOLDER)
+    return {f"{PACKAGE}/{path.relative_to(PACKAGE_FOLDER).as_posix()}": path for path in files}
+
+
+def _visible_files(folder: Path) -> list[Path]:
+    """Return the files below a folder in the order of their names, without what Python and editors leave behind."""
+    names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     kept = [name for name in names if not any(part.startswith((".", "__pycache__")) for part in name.parts)]
-    return {f"{PACKAGE}/{name.as_posix()}": _PACKAGE_FOLDER / name for name in kept if name.suffix != ".pyc"}
+    return [folder / name for name in kept if name.suffix != ".pyc" and not name.name.endswith("~")]
 
 
 def _object(path: Path) -> dict[str, Any]:

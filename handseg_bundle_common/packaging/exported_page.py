@@ -47,6 +47,8 @@ def _preface(is_ensemble: bool) -> str:
         f"training the file of folds too, which `python -m {PACKAGE}.cli make-folds my_data --output folds.json` makes",
         "in this folder. `handseg ...` in the commands below is",
         f"`python -m {PACKAGE}.cli ...` where handseg is not installed.",
+        "Python leaves `__pycache__` folders in the package when it runs, unless it is started as `python -B`.",
+        "`handseg verify` refuses them: delete them before you hand the folder on, or hand the archive on.",
     ]
     if is_ensemble:
         lines += ["The members lie in `models/members/`; `reference.json` is left out, whose members are not there."]

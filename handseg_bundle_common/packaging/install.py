@@ -76,7 +76,7 @@ def install_weights(weights: str | PathLike[str], bundle: str) -> Installed:
     if "members" in read_json(root / "configs" / "inference.json", _COMPARE):
         raise HandsegInputError(root.name, "is an ensemble, whose weights are its members'", "name a member's bundle")
     _require_defaults(root, weights)
-    predictor = load_predictor(str(root), device="cpu", weights=weights)
+    predictor = load_predictor(str(root), device="cpu", weights=weights, precision="float32")
     dice_before = sample_dice(predictor)
     with tempfile.TemporaryDirectory(dir=make_folder(root / "models"), prefix=".installing-") as folder:
         halved = Path(folder, "model.pt")
@@ -132,7 +132,7 @@ def _require_half_precision(halved: Path, weights: str | PathLike[str]) -> None:
 def _require_same_dice(root: Path, halved: Path, dice_before: float, weights: str | PathLike[str]) -> None:
     """Refuse weights that segment otherwise in half precision."""
     _require_half_precision(halved, weights)
-    predictor = load_predictor(str(root), device="cpu", weights=halved)
+    predictor = load_predictor(str(root), device="cpu", weights=halved, precision="float32")
     found = sample_dice(predictor)
     if not abs(found - dice_before) <= HALF_PRECISION_TOLERANCE:
         problem = f"gives a mean Dice of {found:.4f} in half precision instead of {dice_before:.4f}"

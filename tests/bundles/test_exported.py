@@ -16,6 +16,7 @@ from handseg_bundle_common import __version__
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.packaging import export_bundle
 
+BUNDLES = ("effisegnet", "ensemble", "segformer", "swin_unetr", "unetplusplus")
 OTHER_VERSION = "9.9.9"
 
 RUN_SEVERAL = """
@@ -38,13 +39,22 @@ def pictures(sample_data, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module", params=BUNDLES)
+def each(request, tmp_path_factory) -> Path:
+    """Every bundle in turn, exported and unpacked into an empty folder."""
+    return unpacked(request.param, tmp_path_factory.mktemp(request.param))
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory) -> Path:
     """The bundle `effisegnet`, exported and unpacked into an empty folder."""
-    folder = tmp_path_factory.mktemp("exported")
-    with zipfile.ZipFile(export_bundle("effisegnet", folder / "archive").path) as archive:
+    return unpacked("effisegnet", tmp_path_factory.mktemp("exported"))
+
+
+def unpacked(bundle: str, folder: Path) -> Path:
+    with zipfile.ZipFile(export_bundle(bundle, folder / "archive").path) as archive:
         archive.extractall(folder / "bundle")
-    return folder / "bundle" / "effisegnet"
+    return folder / "bundle" / bundle
 
 
 def start(python: Path, words: list[object], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -54,31 +64,39 @@ def start(python: Path, words: list[object], folder: Path) -> subprocess.Complet
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
 
 
-def test_the_environment_knows_nothing_of_handseg(bare_python, tmp_path):
+def test_the_environment_knows_nothing_of_handseg(bare_python, repository, tmp_path):
     result = start(bare_python, ["-c", "import monai.bundle, handseg_bundle_common"], tmp_path)
     assert "No module named 'handseg_bundle_common'" in result.stderr
+    for path in (
+        repository / "handseg_bundle_common" / "__init__.py",
+        repository / "bundles" / "effisegnet" / "LICENSE",
+    ):
+        result = start(bare_python, ["-I", "-c", f"open({str(path)!r})"], tmp_path)
+        assert "is hidden" in result.stderr
 
 
-@pytest.fixture(scope="module")
-def predicted(bare_python, exported, pictures, tmp_path_factory) -> Path:
-    """What the exported bundle makes of the radiographs, run from an empty folder."""
-    folder = tmp_path_factory.mktemp("anywhere")
-    words = ["-I", "-m", "monai.bundle", "run", "inferring", "--config_file", exported / "configs" / "inference.json"]
-    words += ["--data_dir", pictures, "--output_dir", folder / "out", "--num_workers", 0, "--device", "cpu"]
-    result = start(bare_python, words, folder)
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_masks_are_those_of_the_repository(each, bare_python, repository, pictures, tmp_path):
+    """Every table and every overlay, byte for byte; of the ensemble, also where its embedded members part."""
+    (tmp_path / "anywhere").mkdir()
+    words = ["-I", "-m", "monai.bundle", "run", "inferring", "--config_file", each / "configs" / "inference.json"]
+    words += ["--data_dir", pictures, "--output_dir", tmp_path / "there", "--num_workers", 0, "--device", "cpu"]
+    result = start(bare_python, words, tmp_path / "anywhere")
     assert result.returncode == 0, result.stderr
-    return folder / "out"
+    assert not list((tmp_path / "anywhere").iterdir())
 
-
-def test_the_masks_are_those_of_the_repository(predicted, repository, pictures, tmp_path):
     from monai.bundle import run  # noqa: PLC0415
 
-    config = str(repository / "bundles" / "effisegnet" / "configs" / "inference.json")
-    settings = {"data_dir": str(pictures), "output_dir": str(tmp_path), "num_workers": 0, "device": "cpu"}
+    config = str(repository / "bundles" / each.name / "configs" / "inference.json")
+    settings = {"data_dir": str(pictures), "output_dir": str(tmp_path / "here"), "num_workers": 0, "device": "cpu"}
     run("inferring", config_file=config, **settings)
-    submission = (predicted / "predictions.csv").read_text()
-    assert len(submission.splitlines()) == 1 + 2 * NUM_BONES
-    assert submission == (tmp_path / "predictions.csv").read_text()
+    there, here = contents(tmp_path / "there"), contents(tmp_path / "here")
+    assert len(there["predictions.csv"].splitlines()) == 1 + 2 * NUM_BONES
+    assert any(name.startswith("disagreement/") for name in there) == (each.name == "ensemble")
+    assert there == here
 
 
 def test_training_without_data_says_what_to_give(bare_python, exported, tmp_path):

@@ -1,44 +1,31 @@
-"""Masks from every format to every other, folders, and what is told to be lost."""
+"""Files and folders of masks, and what is told to be lost."""
 
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from handseg_bundle_common import conversion
 from handseg_bundle_common.anatomy import CHANNEL, NUM_BONES
 from handseg_bundle_common.conversion import convert
 from handseg_bundle_common.conversion.sinks import open_sink
 from handseg_bundle_common.conversion.sources import Radiographs, entries_of
+from handseg_bundle_common.datasets.check import check_data
+from handseg_bundle_common.datasets.check_faults import Severity
+from handseg_bundle_common.datasets.lists import data_list
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.mask_image import MaskImage
 from handseg_bundle_common.formats.radiograph import write_radiograph
 from handseg_bundle_common.masks import pack_masks
 
-# DICOM segmentations need a radiograph; RAM-H1200 has one bone less.
+# Formats that need nothing else.
 EXACT = ("nifti", "seg-nrrd", "polygons", "png", "rle", "coco")
 SPACING = (0.14, 0.15)
-
-
-@st.composite
-def masks(draw: st.DrawFn) -> np.ndarray:
-    """Draw overlapping masks (29, H, W): some empty, some full, the others of blocks with holes in several parts."""
-    height, width = draw(st.integers(1, 12)), draw(st.integers(1, 12))
-    found = np.zeros((NUM_BONES, height, width), bool)
-    block = st.tuples(st.integers(0, 11), st.integers(0, 11), st.integers(1, 8), st.integers(1, 8), st.booleans())
-    for channel in draw(st.lists(st.integers(0, NUM_BONES - 1), max_size=6)):
-        for top, left, rows, columns, is_hole in draw(st.lists(block, min_size=1, max_size=5)):
-            found[channel, top : top + rows, left : left + columns] = not is_hole
-    return found
 
 
 def write(folder: Path, name: str, images: list[MaskImage]) -> Path:
@@ -50,27 +37,6 @@ def write(folder: Path, name: str, images: list[MaskImage]) -> Path:
 
 def read(folder: Path, name: str) -> list[MaskImage]:
     return [entry.read() for entry in entries_of(folder, name, Radiographs(None))]
-
-
-@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
-@given(first=masks(), second=masks())
-@pytest.mark.parametrize(("begin", "end"), [pair for pair in product(EXACT, EXACT) if pair[0] != pair[1]])
-def test_round_trips_of_every_pair(begin: str, end: str, first: np.ndarray, second: np.ndarray) -> None:
-    images = [
-        MaskImage("p1/a.1.png", pack_masks(first), SPACING),
-        MaskImage("p2/a.1.tif", pack_masks(second)),
-    ]
-    with tempfile.TemporaryDirectory() as name:
-        source = write(Path(name, "source"), begin, images)
-        there = convert(source, Path(name, "there"), target_format=end)
-        back = convert(Path(name, "there"), Path(name, "back"), target_format=begin)
-        assert (there.done, back.done, there.kept) == (2, 2, 0)
-        assert bool(there.lost) == (end == "rle" and begin != "rle")
-        for folder, kind in ((source, begin), (Path(name, "there"), end), (Path(name, "back"), begin)):
-            for image, found in zip(images, read(folder, kind), strict=True):
-                np.testing.assert_array_equal(found.masks, image.masks)
-                is_kept = "rle" not in (begin, end if folder != source else begin)
-                assert (found.name, found.spacing_mm) == (image.name, image.spacing_mm if is_kept else None)
 
 
 @pytest.fixture
@@ -156,6 +122,10 @@ def test_predictions_become_labels_again(tmp_path: Path, sample_data: Path) -> N
         before = json.loads((sample_data / path.relative_to(tmp_path)).read_text())["annotations"]
         after = json.loads(path.read_text())["annotations"]
         assert [entry["points"] for entry in after] == [entry["points"] for entry in before]
+    # They are labels like any others, for the check of a data set as for its lists.
+    (tmp_path / "DCM").symlink_to(sample_data / "DCM")
+    assert not [fault for fault in check_data(tmp_path) if fault.severity is Severity.ERROR]
+    assert [Path(item["label"]).is_relative_to(tmp_path) for item in data_list(tmp_path)] == 8 * [True]
 
 
 def test_sizes_come_from_the_radiographs(tmp_path: Path, images: list[MaskImage]) -> None:

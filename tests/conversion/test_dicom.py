@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom import Dataset, dcmread
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom import dcmread
 
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.conversion import convert
@@ -32,20 +31,9 @@ def masks() -> Packed:
 
 
 @pytest.fixture
-def radiographs(tmp_path: Path) -> Path:
+def radiographs(tmp_path: Path, write_dicom: Callable[..., Path]) -> Path:
     """Return a folder with the DICOM radiograph `p1/hand.dcm` of 0.2 mm pixels."""
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.3.4"
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.Modality = "1.2.3", "1.2.3.5", "DX"
-    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = *SIZE, 1
-    dataset.PhotometricInterpretation, dataset.PixelRepresentation = "MONOCHROME2", 0
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
-    dataset.PixelSpacing = [0.2, 0.2]
-    dataset.PixelData = np.arange(SIZE[0] * SIZE[1], dtype=np.uint32).astype(np.uint8).tobytes()
-    (tmp_path / "DCM" / "p1").mkdir(parents=True)
-    dataset.save_as(tmp_path / "DCM" / "p1" / "hand.dcm", enforce_file_format=True)
+    write_dicom(tmp_path / "DCM" / "p1" / "hand.dcm", SIZE, (0.2, 0.2))
     return tmp_path / "DCM"
 
 

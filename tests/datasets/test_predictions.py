@@ -34,6 +34,9 @@ def test_sizes_are_those_beside_the_submission(tmp_path: Path) -> None:
     assert read_sizes(submission) == {}
     (tmp_path / "images.csv").write_text("image_name,height,width,side\na.png,20,30,L\n")
     assert read_sizes(submission) == {"a.png": (20, 30)}
+    assert read_sizes(tmp_path / "renamed.csv") == {"a.png": (20, 30)}
+    (tmp_path / "other.images.csv").write_text("image_name,height,width\na.png,40,50\n")
+    assert read_sizes(tmp_path / "other.csv") == {"a.png": (40, 50)}
     (tmp_path / "images.csv").write_text("image_name,rows\na.png,20\n")
     with pytest.raises(HandsegInputError, match="tells no sizes of images"):
         read_sizes(submission)

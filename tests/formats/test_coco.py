@@ -147,7 +147,7 @@ def test_all_kinds_of_segmentations(tmp_path: Path) -> None:
     found = unpack_masks(image.masks)
     filled = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(rings, 7, 5))) != 0
     np.testing.assert_array_equal(found[:3], [filled, MASKS[1], MASKS[2]])
-    assert image.notes == ("polygons became masks of whole pixels",)
+    assert image.notes == ("several annotations became one: finger-1", "polygons became masks of whole pixels")
     (twice,) = CocoFile(document(tmp_path, [segmentations[1], segmentations[2]], BONE_NAMES[:1]))
     np.testing.assert_array_equal(unpack_masks(twice.masks)[0], MASKS[1] | MASKS[2])
 

@@ -74,6 +74,10 @@ def test_pictures_of_other_programs(tmp_path: Path) -> None:
     expected[0], expected[CHANNEL["finger-11"]] = MASKS[0], MASKS[1]
     np.testing.assert_array_equal(back.masks, pack_masks(expected))
     missing, unknown = back.notes
+    Image.fromarray(MASKS[2]).save(tmp_path / "MC3.png")
+    both = read_png_stack(tmp_path)
+    assert (both.masks & 1 << CHANNEL["finger-11"] > 0).tolist() == (MASKS[1] | MASKS[2]).tolist()
+    assert both.notes[-1] == "several pictures became one: finger-11"
     assert missing.startswith("no picture of finger-2")
     assert unknown.endswith("picture cast.png")
 

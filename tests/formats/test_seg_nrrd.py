@@ -179,6 +179,17 @@ def test_triquetrum_and_pisiform_in_one_segment_are_told(tmp_path: Path) -> None
     assert "cannot be separated" in back.notes[-1]
 
 
+def test_several_segments_of_a_bone_are_united_and_told(tmp_path: Path) -> None:
+    data = np.array([1, 2, 0], np.uint8).reshape(3, 1, 1)
+    names = ("Ulna", "distal ulna")
+    segments: list[dict[str, object]] = [
+        {"Name": name, "LabelValue": k + 1, "Layer": 0} for k, name in enumerate(names)
+    ]
+    back = read_seg_nrrd(slicer(tmp_path / "x.seg.nrrd", data, segments))
+    assert back.masks.tolist() == [[1 << CHANNEL["Ulna"], 1 << CHANNEL["Ulna"], 0]]
+    assert back.notes[-1] == "several segments became one: Ulna"
+
+
 ULNA = "Segment0_Name:=Ulna\nSegment0_LabelValue:=1\n"
 HEADER = "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 5 7 1\nencoding: raw\n"
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -98,13 +99,21 @@ class TestSameBytes:
         (copy / "configs" / "train.json").chmod(0o600)
         (copy / "eval").mkdir()
         (copy / "eval" / "scores.csv").write_text("not a part of the bundle")
+        for name in (".DS_Store", ".handseg-0-1-x-README.md", "README.md~"):
+            (copy / "docs" / name).write_text("left behind by an editor or a killed process")
         command = [sys.executable, "-m", "handseg_bundle_common.cli", "export", str(copy), "--output", "out"]
-        environment = os.environ | {"PYTHONHASHSEED": "5", "TZ": "Asia/Tokyo"}
-        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)  # noqa: S603
+        environment = os.environ | {"PYTHONHASHSEED": "5", "TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONUTF8": "0"}
+        subprocess.run(command, cwd=tmp_path, env=environment, umask=0o077, check=True, capture_output=True)  # noqa: S603
         assert (tmp_path / "out" / archive.name).read_bytes() == archive.read_bytes()
 
     def test_from_the_exported_bundle_itself(self, archive, unpacked, tmp_path):
-        assert export_bundle(str(unpacked), tmp_path).path.read_bytes() == archive.read_bytes()
+        """Also after it was run in its folder, where Python leaves compiled files and runs their results."""
+        used = shutil.copytree(unpacked, tmp_path / "used")
+        for name in (f"{PACKAGE.name}/__pycache__/errors.cpython-311.pyc", "eval/predictions/predictions.csv"):
+            (used / name).parent.mkdir(parents=True)
+            (used / name).write_bytes(b"left behind")
+        for bundle in (unpacked, used):
+            assert export_bundle(str(bundle), tmp_path).path.read_bytes() == archive.read_bytes()
 
 
 class TestForms:
@@ -179,6 +188,32 @@ class TestRefusals:
     @pytest.fixture
     def bundle(self, small_bundle, tmp_path):
         return shutil.copytree(small_bundle, tmp_path / "bundle")
+
+    @pytest.mark.parametrize("place", [".", "docs", "docs/shared", "models/.."])
+    def test_an_output_within_the_bundle(self, bundle, monkeypatch, place):
+        """The next archive would hold this one."""
+        monkeypatch.chdir(bundle)
+        for output in (place, bundle / place):
+            with pytest.raises(HandsegInputError, match="lies in what is exported; choose an --output outside"):
+                export_bundle(str(bundle), output)
+        with pytest.raises(HandsegInputError, match="lies in what is exported"):
+            export_bundle(str(bundle), PACKAGE / "new")
+        assert not list(bundle.rglob("*.zip"))
+        assert not (PACKAGE / "new").exists()
+
+    def test_a_full_disk(self, bundle, tmp_path):
+        """The archive before stays whole, and the export afterwards gives the same one."""
+        before = export_bundle(str(bundle), tmp_path / "out").path.read_bytes()
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+        try:
+            with pytest.raises(HandsegInputError, match=r"small-0\.1\.0\.zip: cannot be written .*free space"):
+                export_bundle(str(bundle), tmp_path / "out")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        (archive,) = (tmp_path / "out").iterdir()
+        assert archive.read_bytes() == before
+        assert export_bundle(str(bundle), tmp_path / "out").path.read_bytes() == before
 
     @pytest.mark.parametrize(
         ("damage", "message"),

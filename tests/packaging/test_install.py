@@ -56,7 +56,8 @@ def installed(trained, bundle):
 
 def test_the_bundle_segments_with_them(installed, bundle, trained, sample_data):
     image = data_list(sample_data)[0]["image"]
-    own, given = (load_predictor(str(bundle), device="cpu", weights=path) for path in (None, trained))
+    options = {"device": "cpu", "precision": "float32"}
+    own, given = (load_predictor(str(bundle), weights=path, **options) for path in (None, trained))
     assert own.origin["image_size"] == 64
     assert np.mean(own(image) == given(image)) > 0.98
     assert stored_settings(installed.path) == SETTINGS
@@ -83,7 +84,7 @@ def test_matrices_take_half_the_space_and_statistics_keep_their_precision(instal
 
 
 def test_the_dice_is_that_of_the_sample(installed, bundle, trained, sample_data):
-    predictor = load_predictor(str(bundle), device="cpu", weights=trained)
+    predictor = load_predictor(str(bundle), device="cpu", weights=trained, precision="float32")
     scores = []
     for item in data_list(sample_data):
         predicted = unpack_masks(predictor(item["image"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,7 @@ def read_dicom_seg_image(path: str | PathLike[str], size: Size | None = None) ->
             raise HandsegInputError(path, "is no DICOM segmentation", "name a file of the modality SEG")
         rows, columns = whole_number(header, "Rows", 0), whole_number(header, "Columns", 0)
         check_size(path, rows, columns)
-        if size not in (None, (rows, columns)):
+        if size is not None and size != (rows, columns):
             problem = f"is of {columns} x {rows} px, its image of {size[1]} x {size[0]}"
             raise HandsegInputError(path, problem, "name the images that were segmented")
         channels, notes = _channels(path, header)
@@ -132,7 +132,7 @@ def _notes(labels: list[tuple[str, int]], others: list[str]) -> tuple[str, ...]:
 
 def _spacing(dataset: Dataset) -> Spacing | None:
     """Return the spacing of a segmentation in the space of the patient; one of a projection has none."""
-    groups = dataset.get("SharedFunctionalGroupsSequence") or ()
+    groups: Any = dataset.get("SharedFunctionalGroupsSequence") or ()
     try:
         rows, columns = groups[0].PixelMeasuresSequence[0].PixelSpacing
         return known_spacing(float(rows), float(columns))

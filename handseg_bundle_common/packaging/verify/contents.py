@@ -133,6 +133,11 @@ def _all_files(root: Path) -> list[str]:
     return sorted(found)
 
 
+def is_compiled(name: str) -> bool:
+    """Return whether a file lies in a folder where Python keeps what it has compiled."""
+    return "__pycache__" in PurePosixPath(name).parts
+
+
 def suffix_of(name: str) -> str:
     """Return a file's suffix in small letters, also of a name that is nothing else, such as `.json`."""
     base = PurePosixPath(name).name
@@ -153,17 +158,27 @@ def file_digest(path: Path) -> str:
 
 def kind_findings(root: Path) -> list[Finding]:
     """Look at the kinds of files in a bundle: links, pickles, programs and archives are refused."""
-    findings: list[Finding] = []
-    for name in (*bundle_files(root), *output_files(root)):
+    names = [*bundle_files(root), *output_files(root)]
+    findings = list(_compiled([name for name in names if is_compiled(name)]))
+    for name in names:
+        if is_compiled(name):
+            continue
         if (root / name).is_symlink():
             findings += _link(root, name)
         elif not (root / name).is_file():
             findings.append(error(Check.FILES, name, "is a device or a pipe", "remove it"))
         elif is_output(name):
             findings += _output(root, name)
-        elif not in_package(name) or "__pycache__" in PurePosixPath(name).parts:
+        elif not in_package(name):
             findings += _kind(root, name)
     return findings
+
+
+def _compiled(names: list[str]) -> Iterator[Finding]:
+    """Refuse compiled files by one finding: a run leaves dozens, which Python obeys in place of their sources."""
+    if names:
+        problem = f"is compiled, which nothing can be compared with ({len(names)} such files)"
+        yield error(Check.FILES, names[0], problem, "delete every __pycache__, and run bundles by python -B")
 
 
 def _output(root: Path, name: str) -> Iterator[Finding]:
@@ -191,7 +206,7 @@ def _kind(root: Path, name: str) -> Iterator[Finding]:
         yield error(Check.FILES, name, "is a configuration that a program obeys where it is started", "remove it")
     elif suffix in _PICKLES:
         yield error(Check.FILES, name, "is of a kind that can hold pickled code", "send weights as .pt from handseg")
-    elif suffix in _PROGRAMS or "__pycache__" in parts:
+    elif suffix in _PROGRAMS:
         yield error(Check.FILES, name, "is a program", "remove it")
     elif suffix in _ARCHIVES:
         yield error(Check.FILES, name, "is an archive within the bundle", "send it by itself")
@@ -230,7 +245,8 @@ def _copy_findings(copy: Path) -> Iterator[Finding]:
         version = stated[1] if stated else "no version"
         yield _own_code(PACKAGE, f"is the package of another version ({version}, not {__version__}), unknown here")
         return
-    found = {path: file_digest(copy / path) for path in _all_files(copy) if (copy / path).is_file()}
+    files = [path for path in _all_files(copy) if (copy / path).is_file() and not is_compiled(path)]
+    found = {path: file_digest(copy / path) for path in files}
     expected = _installed_digests()
     ours = {path for path in expected if path.endswith(".py")}
     others = sorted({path for path in found if found[path] != expected.get(path)} | (ours - set(found)))
@@ -242,7 +258,7 @@ def _copy_findings(copy: Path) -> Iterator[Finding]:
 
 
 def _installed_digests() -> dict[str, str]:
-    files = [path for path in INSTALLED.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    files = [path for path in INSTALLED.rglob("*") if path.is_file() and not is_compiled(path.as_posix())]
     return {path.relative_to(INSTALLED).as_posix(): file_digest(path) for path in files}
 
 

@@ -13,7 +13,7 @@ from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import read_json
 from handseg_bundle_common.packaging.verify.allowed import FOLDERS
-from handseg_bundle_common.packaging.verify.contents import bundle_files, file_digest, suffix_of
+from handseg_bundle_common.packaging.verify.contents import bundle_files, file_digest, is_compiled, suffix_of
 from handseg_bundle_common.packaging.verify.documents import read_document
 from handseg_bundle_common.packaging.verify.findings import Check, Finding, error, warning
 from handseg_bundle_common.packaging.verify.places import place_problem
@@ -132,7 +132,7 @@ def checksum_findings(root: Path, *, archive: bool) -> list[Finding]:
 
 
 def _file_digests(root: Path, *, archive: bool) -> Iterator[Finding]:
-    files = set(bundle_files(root))
+    files = {name for name in bundle_files(root) if not is_compiled(name)}
     if CHECKSUMS not in files:
         if archive:
             yield warning(Check.CHECKSUMS, CHECKSUMS, "is missing, so that changes cannot be seen", _EXPORT)

@@ -66,6 +66,16 @@ def test_kinds_of_files_that_are_refused(bundle: Path, name: str) -> None:
     assert [(one.file, one.severity) for one in kind_findings(bundle)] == [(name, Severity.ERROR)]
 
 
+def test_what_python_compiled_in_a_run_is_one_fault_with_a_remedy(carrying: Path) -> None:
+    for name in ("errors", "files", "metrics/dice"):
+        compiled = Path(carrying, PACKAGE, f"{name}.py").parent / "__pycache__" / f"{Path(name).name}.cpython-311.pyc"
+        compiled.parent.mkdir(exist_ok=True)
+        compiled.write_bytes(b"")
+    (fault,) = (one for one in verify_bundle(carrying, network=False).findings if one.severity == Severity.ERROR)
+    assert "3 such files" in fault.problem
+    assert "__pycache__" in fault.remedy
+
+
 @pytest.mark.parametrize(
     ("name", "severity"), [("models/model.onnx", "note"), ("models/model.ts", "note"), (".DS_Store", "warning")]
 )
