@@ -165,9 +165,10 @@ SMALL_BONES: tuple[str, ...] = (
 
 # SNOMED CT as DICOM PS3.16 lists it: CID 7304 for radius and ulna, 1006 for scaphoid and metacarpal, 2 for
 # positions, 4031 for thumb, hand, wrist and forearm, 244 for sides. PS3.16 lists no phalanx, no single carpal bone but
-# the scaphoid and no finger by name: phalanx and carpus are the codes of TotalSegmentator's DICOM SEG, the fingers
-# those of SNOMED's international edition. The number in the Foundational Model of Anatomy, another coding scheme of
-# PS3.16 (table 8-1), tells bones of one type apart.
+# the scaphoid and no finger by name. Phalanx and carpus are the codes of TotalSegmentator's DICOM SEG
+# (totalsegmentator_snomed_mapping.csv), the fingers those of Belgium's value set be-vs-body-site. The number in the
+# Foundational Model of Anatomy, another coding scheme of PS3.16 (table 8-1), tells bones of one type apart; the numbers
+# are those of the parts of BodyParts3D 4.1.
 SIDE_CONCEPTS = {Side.LEFT: Concept("7771000", "Left"), Side.RIGHT: Concept("24028007", "Right")}
 _PHALANX, _METACARPAL = Concept("28641004", "Phalanx structure"), Concept("36455000", "Metacarpal")
 _CARPUS = Concept("83936004", "Bone structure of carpus")

@@ -33,9 +33,22 @@ def sample_data() -> Path:
     return REPOSITORY / "data" / "sample"
 
 
+# Refuses to read the repository's package and bundles, wherever a path to them may come from.
+HIDE = """
+import sys
+def refuse(event, arguments):
+    if event in ("open", "os.listdir", "os.scandir") and str(arguments[0]).startswith({hidden!r}):
+        raise PermissionError(f"{{arguments[0]}} is hidden")
+sys.addaudithook(refuse)
+"""
+
+
 @pytest.fixture(scope="session")
 def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment with every package that is installed here, but without handseg."""
+    """The interpreter of an environment with every package that is installed here, but without handseg.
+
+    It cannot read this repository's package and bundles.
+    """
     folder = tmp_path_factory.mktemp("bare") / "env"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)  # noqa: S603
     site, python = (
@@ -48,6 +61,9 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
             link = Path(site.stdout.strip(), path.name)
             if "handseg" not in path.name and path.suffix != ".pth" and not link.exists():
                 link.symlink_to(path)
+    hidden = tuple(str(REPOSITORY / name) for name in ("handseg_bundle_common", "bundles"))
+    Path(site.stdout.strip(), "hidden_repository.py").write_text(HIDE.format(hidden=hidden))
+    Path(site.stdout.strip(), "hidden_repository.pth").write_text("import hidden_repository\n")
     return Path(python.stdout.strip())
 
 

@@ -41,7 +41,9 @@ FLOORS = {
     "analysis": 5,
     "tracking": 5,
     "packaging": 6,
+    "serve": 6,
     "cli": 7,
+    "monailabel_app": 7,
 }
 # On the ground floor, bone names, errors and files carry what stands beside them.
 WITHIN_A_FLOOR = {("files", "errors"), ("masks", "anatomy"), ("resources", "errors"), ("workers", "errors")}
@@ -80,7 +82,7 @@ def test_every_requirement_has_a_tested_version(repository, settings):
     constraints = (repository / "constraints.txt").read_text().lower()
     pinned = set(re.findall(r"^([a-z0-9_.-]+)==", constraints, re.MULTILINE))
     offered = settings["options.extras_require"]
-    extras = "\n".join(offered[name] for name in ("simulate", "segformer", "onnx", "dicom", "dev"))
+    extras = "\n".join(offered[name] for name in ("simulate", "segformer", "onnx", "dicom", "serve", "dev"))
     needed = re.findall(r"^([A-Za-z0-9_-]+)", settings["options"]["install_requires"] + extras, re.MULTILINE)
     assert needed
     assert {name.lower() for name in needed} <= pinned

@@ -23,11 +23,11 @@ from handseg_bundle_common.analysis.sources import LabelledImage
 from handseg_bundle_common.datasets import moments, wrist
 from handseg_bundle_common.digests import code_digest
 from handseg_bundle_common.files import write_atomically
-from handseg_bundle_common.formats import boostcamp, rle
+from handseg_bundle_common.formats import boostcamp, rle, runs
 from handseg_bundle_common.metrics import CaseScores, Confusion
 
 # Modules that decide what the scores are, beside all of `metrics`; cases that others have made are analysed again.
-_MAKERS = (anatomy, boostcamp, case_module, detection, faults, masks, moments, rle, sources, wrist)
+_MAKERS = (anatomy, boostcamp, case_module, detection, faults, masks, moments, rle, runs, sources, wrist)
 _COLUMNS = tuple(field.name for field in fields(CaseScores))
 # What zipfile, zlib and numpy raise over damaged archives, and JSON over foreign ones.
 _DAMAGES = (

@@ -23,6 +23,7 @@ from handseg_bundle_common.cli.measure import measure
 from handseg_bundle_common.cli.models import cross_validate, info, install_weights, predict
 from handseg_bundle_common.cli.packaging import verify
 from handseg_bundle_common.cli.records import RECORD
+from handseg_bundle_common.cli.serve import serve
 from handseg_bundle_common.cli.tracking import log_run
 from handseg_bundle_common.errors import EXIT_CODE, HandsegInputError, input_error_message
 
@@ -87,6 +88,7 @@ _VERBS = {
     "predict": predict,
     "record": RECORD,
     "select-members": select_members,
+    "serve": serve,
     "simulate": simulate,
     "verify": verify,
     "vote": vote,

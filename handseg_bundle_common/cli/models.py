@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json as json_format
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from handseg_bundle_common.cli.arguments import (
     Job,
+    Result,
     check_switch,
     check_values,
     number_of,
@@ -14,6 +16,14 @@ from handseg_bundle_common.cli.arguments import (
     settings_of,
     yes_or_no,
 )
+from handseg_bundle_common.errors import HandsegInputError
+
+if TYPE_CHECKING:
+    from handseg_bundle_common.inference.cluster import PredictedOnCluster
+
+# Exit code of a prediction in which some radiographs could not be segmented.
+_SOME_FAILED = 1
+_ENGINES = ("serial", "ray")
 
 
 def predict(
@@ -27,15 +37,26 @@ def predict(
     keep_folders: bool = False,
     probabilities: bool = False,
     formats: str = "overlay,rle",
+    precision: str = "auto",
+    compile_network: bool = False,
+    backend: str = "torch",
+    anew: bool = False,
+    engine: str = "serial",
+    workers: int | str | None = None,
     trust: bool = False,
 ) -> Job:
     """Segment radiographs: overlays, a submission CSV at their native sizes, and how far each bone can be trusted.
 
+    Repeat the command after an interruption: images that are done are passed over. A radiograph that cannot be read
+    stops nothing: it is listed in failures.csv, and the exit code is 1.
+
     Args:
-        images: radiographs (PNG, JPEG, TIFF) and folders, which are searched recursively.
+        images: radiographs (PNG, JPEG, TIFF) and folders, which are searched recursively; addresses such as
+            s3://bucket/hands too with the engine ray.
         bundle: name, folder or archive of a bundle, such as effisegnet. An archive is verified first; so is a folder
             that handseg did not come with.
-        output: folder for overlays/IMAGE.png, predictions.csv and confidence.csv.
+        output: folder for overlays/IMAGE.png, predictions.csv and confidence.csv; may be an address with the engine
+            ray.
         device: auto, cpu, cuda or cuda:1.
         image_size: longer side in px at which the network works, by default that of the training.
         threshold: probability above which a pixel belongs to a bone, in place of the bundle's.
@@ -44,31 +65,64 @@ def predict(
         probabilities: keep the probabilities of every pixel too, for select-members.
         formats: what is written of the masks, separated by commas: overlay, rle (predictions.csv), dicom-seg, nifti,
             seg-nrrd, coco, coco-ram, polygons and png (in masks/).
+        precision: in which numbers the network works: float32, bfloat16 (faster on processors that know it) or auto.
+        compile_network: compile the network first, which pays for many images on a GPU.
+        backend: what runs the network on a CPU: torch; onnx (ONNX Runtime, compiled once for a bundle); or auto, the
+            one that was measured to be faster for the bundle.
+        anew: segment images again that an earlier run has done.
+        engine: serial works in this process, ray on all machines of a Ray cluster and with Parquet in results/.
+        workers: how many networks work at a time with the engine ray, by default one a GPU, or one a machine.
         trust: True goes on past configurations and code that verify refuses. This can run whatever they say.
     """
     check_values(bundle=bundle, output=output, device=device, weights=weights, formats=formats)
+    check_values(precision=precision, backend=backend, engine=engine)
+    if engine not in _ENGINES:
+        raise HandsegInputError("--engine", f"{engine!r} is unknown", f"choose {' or '.join(_ENGINES)}")
+    if engine == "serial" and workers is not None:
+        raise HandsegInputError("--workers", "belongs to the engine ray", "add --engine ray or leave it out")
+    actors = None if workers is None else number_of("workers", workers, int)
+    check_switch("compile_network", compile_network)
+    check_switch("anew", anew)
     trusted = yes_or_no("trust", trust)
     check_switch("keep_folders", keep_folders)
     check_switch("probabilities", probabilities)
     probability = None if threshold is None else number_of("threshold", threshold, float)
     working_size = None if image_size is None else number_of("image_size", image_size, int)
 
-    def start() -> str:
+    def start() -> Result:
         from handseg_bundle_common import inference, packaging  # noqa: PLC0415
 
-        done = inference.predict(
-            images,
-            packaging.open_bundle(bundle, trust=trusted),
-            output,
-            device=device,
-            image_size=working_size,
-            threshold=probability,
-            weights=weights,
-            keep_folders=keep_folders,
-            probabilities=probabilities,
-            formats=formats.split(","),
-        )
-        return f"{len(done)} segmented: {_places(output, formats)}"
+        network: dict[str, Any] = {
+            "bundle": packaging.open_bundle(bundle, trust=trusted),
+            "device": device,
+            "image_size": working_size,
+            "threshold": probability,
+            "weights": weights,
+            "precision": precision,
+            "compile_network": compile_network,
+            "backend": backend,
+        }
+        results: dict[str, Any] = {
+            "output": output,
+            "keep_folders": keep_folders,
+            "probabilities": probabilities,
+            "formats": formats.split(","),
+            "anew": anew,
+        }
+        done: inference.Predicted | PredictedOnCluster
+        if engine == "ray":
+            from handseg_bundle_common.inference import cluster  # noqa: PLC0415
+
+            settings = inference.SegmenterSettings(**network)
+            done = cluster.predict_on_cluster(images, settings, **results, workers=actors)
+        else:
+            done = inference.predict(images, **network, **results)
+        kept = f" ({done.kept} of them by an earlier run)" if done.kept else ""
+        text = f"{len(done.segmented)} segmented{kept}: {_places(output, formats)}"
+        if not done.failures:
+            return Result(text)
+        listed = f"{len(done.failures)} failed: {_below(output, inference.FAILURES)}"
+        return Result(f"{text}\n{listed}, first {done.failures[0].sentence}", _SOME_FAILED)
 
     return Job(start)
 
@@ -81,7 +135,12 @@ def _places(output: str, formats: str) -> str:
     known = {"rle": SUBMISSION, "overlay": OVERLAYS}
     places = [place for name, place in known.items() if name in wanted]
     places += [MASKS] if wanted - known.keys() else []
-    return " and ".join(str(Path(output, place)) for place in places)
+    return " and ".join(_below(output, place) for place in places)
+
+
+def _below(output: str, name: str) -> str:
+    """Return a path in a folder or behind an address, whose slashes a path would lose."""
+    return f"{output.rstrip('/')}/{name}" if "://" in output else str(Path(output, name))
 
 
 def cross_validate(

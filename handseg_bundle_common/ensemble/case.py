@@ -126,12 +126,18 @@ def case_faults(packed: Packed, radiograph: NDArray[np.floating[Any]]) -> tuple[
     Returns:
         The faults; none for a single hand of an adult.
     """
-    return tuple(_faults(FoundBones(packed), np.asarray(radiograph, np.float32)))
+    picture = np.asarray(radiograph, np.float32)
+    return faults_of(FoundBones(packed), stretch(picture, contrast_limits(picture)))
 
 
-def _faults(hand: FoundBones, radiograph: NDArray[np.float32]) -> Iterator[CaseFault]:
+def faults_of(hand: FoundBones, picture: NDArray[np.float32]) -> tuple[CaseFault, ...]:
+    """Return what `case_faults` does, of bones and of a picture (H, W) or (1, H, W) whose contrast is stretched."""
+    return tuple(_faults(hand, picture))
+
+
+def _faults(hand: FoundBones, picture: NDArray[np.float32]) -> Iterator[CaseFault]:
     """Yield what is wrong with the picture, then with the bones that were found in it nevertheless."""
-    is_blank = _structure(radiograph) < _LEAST_STRUCTURE
+    is_blank = _structure(picture) < _LEAST_STRUCTURE
     if is_blank:
         yield CaseFault(CaseReason.BLANK, BLANK)
     if hand.found.any():
@@ -140,10 +146,10 @@ def _faults(hand: FoundBones, radiograph: NDArray[np.float32]) -> Iterator[CaseF
         yield CaseFault(CaseReason.NOTHING, NOTHING)
 
 
-def _structure(radiograph: NDArray[np.float32]) -> float:
+def _structure(picture: NDArray[np.float32]) -> float:
     """Return the share of the squares' variance that neighbours have in common beyond a smooth slope, up to 1."""
-    height, width = radiograph.shape[-2:]
-    picture = stretch(radiograph, contrast_limits(radiograph)).reshape(height, width)
+    height, width = picture.shape[-2:]
+    picture = picture.reshape(height, width)
     means = cv2.resize(picture, (min(width, _SQUARES), min(height, _SQUARES)), interpolation=cv2.INTER_AREA)
     means = np.clip(means, *np.percentile(means, _MARKER_PERCENTILES)).astype(np.float64)
     y, x = (grid.ravel() for grid in np.meshgrid(*(np.linspace(-1, 1, n) for n in means.shape), indexing="ij"))

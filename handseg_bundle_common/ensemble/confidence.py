@@ -67,7 +67,11 @@ class CaseConfidence:
 
 
 def case_confidence(
-    packed: Packed, votes: Sequence[Packed] = (), *, least_agreement: float = LEAST_AGREEMENT
+    packed: Packed,
+    votes: Sequence[Packed] = (),
+    *,
+    least_agreement: float = LEAST_AGREEMENT,
+    shapes: Sequence[BoneShape] | None = None,
 ) -> CaseConfidence:
     """Judge the masks of one radiograph by the members that made them and by their shape.
 
@@ -85,12 +89,13 @@ def case_confidence(
         votes: masks of the members, or of each of their passes, all of one size, which may be another than that of the
             final masks; none for a single model.
         least_agreement: agreement below which a bone is flagged.
+        shapes: `bone_shapes` of the masks, where they are known already.
 
     Raises:
         ValueError: the sizes of the votes differ.
     """
     agreements = member_agreement(votes).tolist()
-    shapes = bone_shapes(packed)
+    shapes = bone_shapes(packed) if shapes is None else shapes
     doubts = _area_doubts(shapes)
     bones = []
     for name, shape, agreed, doubt in zip(BONE_NAMES, shapes, agreements, doubts, strict=True):
@@ -104,6 +109,21 @@ def case_confidence(
         bones.append(BoneConfidence(name, trust, agreed, shape.area, components, tuple(reasons)))
     flags = [f"{BONES[CHANNEL[b.bone]].anatomical_name}: {', '.join(b.reasons)}" for b in bones if b.reasons]
     return CaseConfidence(tuple(bones), tuple(flags) if packed.any() else ())
+
+
+def confidence_rows(case: CaseConfidence) -> tuple[tuple[str, ...], ...]:
+    """Return one row a bone, as it stands in the table behind the image's name."""
+    return tuple(
+        (
+            bone.bone,
+            f"{bone.confidence:.4f}",
+            "" if np.isnan(bone.agreement) else f"{bone.agreement:.4f}",
+            str(bone.area_px),
+            str(bone.components),
+            "; ".join(bone.reasons),
+        )
+        for bone in case.bones
+    )
 
 
 class ConfidenceTable:
@@ -136,10 +156,11 @@ class ConfidenceTable:
 
     def write(self, image_name: str, case: CaseConfidence) -> None:
         """Write the 29 rows of one image."""
-        for bone in case.bones:
-            agreed = "" if np.isnan(bone.agreement) else f"{bone.agreement:.4f}"
-            shape = bone.area_px, bone.components, "; ".join(bone.reasons)
-            self._rows.writerow((image_name, bone.bone, f"{bone.confidence:.4f}", agreed, *shape))
+        self.write_rows(image_name, confidence_rows(case))
+
+    def write_rows(self, image_name: str, rows: Sequence[Sequence[str]]) -> None:
+        """Write the 29 rows of one image as `confidence_rows` gives them."""
+        self._rows.writerows((image_name, *row) for row in rows)
 
 
 def _components(shape: BoneShape) -> int:

@@ -70,26 +70,39 @@ def usual_ratios(shapes: Sequence[BoneShape]) -> Values:
 
 def _shape(crop: BoneCrop, size: tuple[int, ...]) -> BoneShape:
     """Measure a crop with a margin of one pixel in a picture of that size."""
-    count, labels, statistics, centroids = cv2.connectedComponentsWithStats(crop.prediction, connectivity=8)
+    count, labels = cv2.connectedComponents(crop.prediction, connectivity=8)
     if count == 1:
         return BoneShape()
-    areas = statistics[1:, cv2.CC_STAT_AREA]
-    order = np.argsort(-areas, kind="stable")
     corner = complex(crop.offset[1], crop.offset[0])
-    places = centroids[1:] @ [1, 1j] + corner
-    rows, columns = np.nonzero(crop.prediction)
-    moments = cv2.moments((labels == 1 + order[0]).astype(np.uint8), binaryImage=True)
+    if count == 2:  # as nearly all bones are, whose area and middle the moments tell at a sixth of the time
+        moments = cv2.moments(crop.prediction, binaryImage=True)
+        areas, order = np.array([round(moments["m00"])]), np.zeros(1, np.intp)
+        places = np.array([complex(moments["m10"], moments["m01"]) / moments["m00"] + corner])
+    else:
+        _, labels, statistics, centroids = cv2.connectedComponentsWithStats(crop.prediction, connectivity=8)
+        areas = statistics[1:, cv2.CC_STAT_AREA]
+        order = np.argsort(-areas, kind="stable")
+        places = centroids[1:] @ [1, 1j] + corner
+        moments = cv2.moments((labels == 1 + order[0]).astype(np.uint8), binaryImage=True)
     covariance = np.array([[moments["mu20"], moments["mu11"]], [moments["mu11"], moments["mu02"]]]) / moments["m00"]
     (across, along), axes = np.linalg.eigh(covariance)
     outer = zip(crop.offset, crop.prediction.shape, size, strict=True)
     return BoneShape(
         tuple(areas[order].tolist()),
         tuple(places[order].tolist()),
-        complex(np.median(columns), np.median(rows)) + corner,
+        complex(_median(crop.prediction, 0), _median(crop.prediction, 1)) + corner,
         complex(*axes[:, 1]),
         (float(np.sqrt(along)), float(np.sqrt(max(across, 0)))),
         any(start < 0 or start + length > end for start, length, end in outer),
     )
+
+
+def _median(mask: NDArray[np.uint8], axis: int) -> float:
+    """Return the median of the columns (axis 0) or rows (axis 1) of a mask's pixels, which need not be listed."""
+    counts = cv2.reduce(mask, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+    below = np.cumsum(counts)
+    middle = (below[-1] - 1) // 2, below[-1] // 2
+    return float(np.searchsorted(below, middle, side="right").mean())
 
 
 @cache

@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.formats.rle import SubmissionWriter, decode_runs, encode_runs, read_submission
+from handseg_bundle_common.formats.rle import SubmissionWriter, read_submission
+from handseg_bundle_common.formats.runs import decode_runs, encode_runs
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,11 @@ from torch import nn
 
 from handseg_bundle_common.errors import HandsegInputError, causes, input_error
 from handseg_bundle_common.files import read_json
+from handseg_bundle_common.inference.backends import TORCH, Running, running
+from handseg_bundle_common.inference.loading import Loaded, load_radiograph
+from handseg_bundle_common.inference.precision import AUTO, autocast_type, compiled
 from handseg_bundle_common.masks import Packed
-from handseg_bundle_common.transforms import SIZE_KEY, restore_masks
+from handseg_bundle_common.transforms import restore_masks
 from handseg_bundle_common.weights import adopt_settings, find_bundle
 
 _PARTS = ("network", "preprocessing", "inferer", "threshold")
@@ -51,6 +54,7 @@ class Predictor:
         threshold: probability above which a pixel belongs to a bone, one for all or one per bone.
         device: where the network runs.
         origin: bundle, weights and sizes, as plain values.
+        precision: type in which the network multiplies, None for that of its weights; see `autocast_type`.
     """
 
     network: nn.Module
@@ -59,6 +63,7 @@ class Predictor:
     threshold: float | list[float]
     device: torch.device
     origin: Mapping[str, Any]
+    precision: torch.dtype | None = None
 
     def __call__(self, path: str | PathLike[str]) -> Packed:
         """Return the packed masks (H, W) of a radiograph at its native size; see `predict`."""
@@ -70,30 +75,47 @@ class Predictor:
         Raises:
             HandsegInputError: the radiograph cannot be read, or does not fit into the memory of the device.
         """
-        item = self._load(path)
-        on_gpu = self.device.type == "cuda"
+        loaded = self.load(path)
+        logits, votes = self.infer(loaded)
+        return self.restore(loaded, logits, votes)
+
+    def load(self, path: str | PathLike[str]) -> Loaded:
+        """Read a radiograph and prepare it for the network.
+
+        Raises:
+            HandsegInputError: it cannot be read.
+        """
+        return load_radiograph(path, self.preprocessing)
+
+    def infer(self, loaded: Loaded) -> tuple[torch.Tensor, list[Packed]]:
+        """Run the network; no other thread may do so at the same time.
+
+        Returns:
+            Logits (29, h, w) on the device, and what the members of an ensemble would have given, see `Prediction`.
+
+        Raises:
+            HandsegInputError: the radiograph does not fit into the memory of the device.
+        """
+        kind = self.device.type
         try:
-            with torch.inference_mode(), torch.autocast(self.device.type, enabled=on_gpu):
-                logits = self.inferer(torch.as_tensor(item["image"])[None].to(self.device), self.network)
+            with torch.inference_mode(), torch.autocast(kind, self.precision, enabled=self.precision is not None):
+                logits = self.inferer(loaded.image[None].to(self.device), self.network)
         except torch.OutOfMemoryError as error:
-            raise HandsegInputError(path, f"does not fit into the memory of {self.device}", "use the CPU") from error
-        masks = restore_masks(logits[0], item[SIZE_KEY], self.threshold)
-        return Prediction(masks, logits[0], votes_of_members(self.network, 1)[0])
+            problem = f"does not fit into the memory of {self.device}"
+            raise HandsegInputError(loaded.path, problem, "use the CPU") from error
+        # NumPy knows no bfloat16; a GPU hands its halves over faster than whole numbers.
+        whole = logits[0].float() if kind == "cpu" else logits[0]
+        return whole, votes_of_members(self.network, 1)[0]
+
+    def restore(self, loaded: Loaded, logits: torch.Tensor, votes: list[Packed]) -> Prediction:
+        """Return the masks that `infer`'s results mean, at the native size."""
+        return Prediction(restore_masks(logits, loaded.size, self.threshold), logits, votes)
 
     def probabilities(self, prediction: Prediction) -> NDArray[np.float32]:
         """Return probabilities (29, h, w) at the working size, calibrated if the network is an ensemble."""
         calibrated = getattr(self.network, "probabilities", torch.sigmoid)
         probabilities: torch.Tensor = calibrated(prediction.logits[None].float())[0]
         return np.asarray(probabilities.cpu(), np.float32)
-
-    def _load(self, path: str | PathLike[str]) -> dict[str, Any]:
-        try:
-            return self.preprocessing({"image": str(path), "image_name": Path(path).name})
-        except RuntimeError as error:  # in which MONAI wraps whatever a transform raises
-            found = input_error(error)
-            if found is None:
-                raise
-            raise found from None
 
 
 def votes_of_members(network: object, count: int) -> list[list[Packed]]:
@@ -114,6 +136,9 @@ def load_predictor(
     image_size: int | None = None,
     weights: str | PathLike[str] | None = None,
     threshold: float | None = None,
+    precision: str = AUTO,
+    compile_network: bool = False,
+    backend: str = TORCH,
 ) -> Predictor:
     """Build what `configs/inference.json` of a bundle describes. This runs code that the configuration names.
 
@@ -123,9 +148,12 @@ def load_predictor(
         image_size: longer side in px at which the network works, in place of that of the training.
         weights: file of weights in place of the bundle's own.
         threshold: probability in place of the bundle's own.
+        precision: "auto", "float32" or "bfloat16", see `autocast_type`.
+        compile_network: run the network through `torch.compile`, on a GPU only.
+        backend: "torch", "onnx" or "auto", see `running`.
 
     Raises:
-        HandsegInputError: bundle, device, image size, weights or threshold cannot be used.
+        HandsegInputError: bundle, device, image size, weights, threshold, precision or backend cannot be used.
     """
     if image_size is not None and image_size < 1:
         raise HandsegInputError("image_size", f"{image_size} px is no size", "take the size of the training")
@@ -138,6 +166,7 @@ def load_predictor(
     if missing:
         raise HandsegInputError(path, f"does not define {', '.join(missing)}", _CHECK_BUNDLE)
     chosen = choose_device(device)
+    autocast = autocast_type(precision, chosen)
     overrides = {
         "bundle_root": root,
         "device": chosen,
@@ -154,7 +183,13 @@ def load_predictor(
     except Exception as error:  # a configuration may name any code
         raise _explained(path, error) from error
     parts["network"].eval()
-    return Predictor(**parts, device=chosen, origin=_origin(parser, root))
+    origin = _origin(parser, root)
+    if compile_network:
+        parts["network"] = compiled(parts["network"], chosen)
+    runs = running(backend, Running(parts["network"], autocast, TORCH), parts["inferer"], chosen, precision)
+    parts["network"] = runs.network
+    told = {} if runs.backend == TORCH else {"backend": runs.backend}
+    return Predictor(**parts, device=chosen, origin=origin | told, precision=runs.precision)
 
 
 def _origin(parser: ConfigParser, root: str) -> dict[str, Any]:

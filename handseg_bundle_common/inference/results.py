@@ -1,11 +1,8 @@
-"""What every prediction leaves behind: overlays and one submission."""
+"""What a prediction leaves behind, image by image: overlays, masks and tables."""
 
 from __future__ import annotations
 
-import csv
 import json
-import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from os import PathLike
@@ -18,27 +15,18 @@ from numpy.typing import NDArray
 
 from handseg_bundle_common import __version__
 from handseg_bundle_common.conversion.kinds import RLE
-from handseg_bundle_common.datasets.predictions import DISAGREEMENT, IMAGES, OVERLAYS, SUBMISSION
-from handseg_bundle_common.drawing import heat_overlay, overlay, overlay_name, save_png
-from handseg_bundle_common.ensemble.agreement import disagreement_map
-from handseg_bundle_common.ensemble.case import CaseFault, case_faults
-from handseg_bundle_common.ensemble.confidence import ConfidenceTable, case_confidence
-from handseg_bundle_common.files import make_folder, printable, write_atomically, write_csv
-from handseg_bundle_common.formats.dicom import read_dicom_side_tag
+from handseg_bundle_common.datasets.predictions import DISAGREEMENT, OVERLAYS, SUBMISSION
+from handseg_bundle_common.files import make_folder, write_atomically
 from handseg_bundle_common.formats.probabilities import PROBABILITIES
 from handseg_bundle_common.formats.radiograph import read_radiograph
-from handseg_bundle_common.formats.rle import SubmissionWriter
 from handseg_bundle_common.inference.mask_files import DEFAULT_FORMATS, OVERLAY, MaskFiles
-from handseg_bundle_common.laterality import find_laterality
+from handseg_bundle_common.inference.pictures import draw
+from handseg_bundle_common.inference.records import judged
+from handseg_bundle_common.inference.tables import Tables
 from handseg_bundle_common.masks import Packed, pack_masks
 from handseg_bundle_common.transforms import ScaleRadiographd
 
-CONFIDENCE, ORIGIN = "confidence.csv", "prediction.json"
-
-# So many images that are wrong as a whole are listed at the end, more are counted.
-_LISTED = 5
-
-logger = logging.getLogger(__name__)
+ORIGIN = "prediction.json"
 
 _stretch = ScaleRadiographd("image")
 
@@ -69,56 +57,32 @@ class ResultsFolder:
         formats: Sequence[str] = DEFAULT_FORMATS,
     ) -> None:
         self.output = Path(output)
-        self._origin = origin
         self.overlays = self.output / OVERLAYS
-        self._has_overlays = OVERLAY in formats
-        self._submission = SubmissionWriter(self.output / SUBMISSION) if RLE in formats else None
-        algorithm = Path(str((origin or {}).get("bundle", "handseg"))).name
-        self._masks = MaskFiles(output, formats, algorithm)
+        self._origin = origin
+        self._formats = formats
+        self._masks = MaskFiles(output, formats, algorithm_of(origin))
+        self._tables = Tables(self.output, has_submission=RLE in formats)
         self._stack = ExitStack()
-        self._confidence = ConfidenceTable(self.output / CONFIDENCE)
-        self._images: Any = None
-        self._count = 0
-        self._flagged: dict[str, tuple[CaseFault, ...]] = {}
 
     def __enter__(self) -> ResultsFolder:
-        make_folder(self.overlays if self._has_overlays else self.output)
+        make_folder(self.overlays if OVERLAY in self._formats else self.output)
         self._forget_earlier_run()
-        self._stack.enter_context(self._masks)
-        if self._submission is not None:
-            self._stack.enter_context(self._submission)
-        self._stack.enter_context(self._confidence)
-        self._images = csv.writer(self._stack.enter_context(write_csv(self.output / IMAGES)))
-        self._images.writerow(("image_name", "height", "width", "side", "side_from", "picture", "bones"))
+        with ExitStack() as stack:
+            stack.enter_context(self._masks)
+            stack.enter_context(self._tables)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.__exit__(kind, error, trace)
-        if error is None and self._flagged:
-            logger.warning("%d of %d images are flagged as a whole (%s): %s", *self._flagged_images())
         if error is None and self._origin is not None:
-            with write_atomically(self.output / ORIGIN) as temporary:
-                text = json.dumps({"handseg": __version__, **self._origin}, indent=1)
-                temporary.write_text(text + "\n", encoding="utf-8")
-
-    def _flagged_images(self) -> tuple[int, int, Path, str]:
-        """Return how many images are flagged, of how many, where they stand, and why: by image if few, else in all."""
-        if len(self._flagged) > _LISTED:
-            counts = Counter(faults[0].reason for faults in self._flagged.values()).most_common()
-            why = ", ".join(f"{count} {reason}" for reason, count in counts)
-        else:
-            lines = (f"\n  {name}: {_sentences(faults)}" for name, faults in self._flagged.items())
-            # A log is text, which bytes of a file's name that are no characters are not.
-            why = printable("".join(lines))
-        return len(self._flagged), self._count, self.output / IMAGES, why
+            write_origin(self.output, self._origin)
 
     def _forget_earlier_run(self) -> None:
-        """Remove what this run might not replace, and what would then be taken for its own."""
-        submission = [] if self._submission is not None else [self.output / SUBMISSION]
-        earlier = [self.output / ORIGIN, *submission, *Path(self.output, PROBABILITIES).rglob("*.npz")]
-        for path in [*earlier, *Path(self.output, DISAGREEMENT).rglob("*.png")]:
+        forget_tables(self.output, self._formats)
+        for path in [*Path(self.output, PROBABILITIES).rglob("*.npz"), *Path(self.output, DISAGREEMENT).rglob("*.png")]:
             path.unlink(missing_ok=True)
 
     def write(
@@ -137,34 +101,30 @@ class ResultsFolder:
             votes: packed masks of an ensemble's members, at any one size.
         """
         packed = masks if masks.ndim == 2 else pack_masks(np.asarray(masks, bool))
-        image = read_radiograph(radiograph)
-        if self._submission is not None:
-            self._submission.write(name, packed)
-        confidence = case_confidence(packed, votes)
-        self._confidence.write(name, confidence)
-        faults = case_faults(packed, image)
-        self._count += 1
-        if faults:
-            self._flagged[name] = faults
-        laterality = find_laterality(name, packed, read_dicom_side_tag(radiograph))
-        side = laterality.side or "", laterality.source or ""
-        self._images.writerow((name, *packed.shape, *side, _sentences(faults), "; ".join(confidence.flags)))
-        # What is wrong with single bones hides that there is no hand.
-        of_bones = confidence.flags if all(fault.is_usable for fault in faults) else ()
-        notes = [*(fault.message for fault in faults), *of_bones]
-        self._masks.write(name, radiograph, packed, laterality)
-        if self._has_overlays:
-            self._draw(name, image, packed, notes, votes)
-
-    def _draw(
-        self, name: str, image: NDArray[np.float32], packed: Packed, notes: Sequence[str], votes: Sequence[Packed]
-    ) -> None:
-        image = _stretch({"image": image})["image"]
-        save_png(self.overlays / overlay_name(name), overlay(image, packed, notes=notes))
-        if len(votes) > 1:
-            picture = heat_overlay(image, disagreement_map(votes))
-            save_png(self.output / DISAGREEMENT / overlay_name(name), picture)
+        picture = _stretch({"image": read_radiograph(radiograph)})["image"]
+        record, found = judged(name, radiograph, picture, packed, votes)
+        self._tables.write(record)
+        self._masks.write(name, radiograph, packed, found.laterality)
+        if OVERLAY in self._formats:
+            draw(self.output, name, picture, packed, notes=found.notes, votes=votes)
 
 
-def _sentences(faults: Sequence[CaseFault]) -> str:
-    return "; ".join(fault.message for fault in faults)
+def algorithm_of(origin: Mapping[str, Any] | None) -> str:
+    """Return the name of what has made masks, for files that tell it."""
+    return Path(str((origin or {}).get("bundle", "handseg"))).name
+
+
+def write_origin(output: Path, origin: Mapping[str, Any]) -> None:
+    """Write what the predictions of a folder come from.
+
+    Raises:
+        HandsegInputError: the file cannot be written.
+    """
+    with write_atomically(output / ORIGIN) as temporary:
+        temporary.write_text(json.dumps({"handseg": __version__, **origin}, indent=1) + "\n", encoding="utf-8")
+
+
+def forget_tables(output: Path, formats: Sequence[str]) -> None:
+    """Remove what a run might not replace, and what would then be taken for its own."""
+    for name in (ORIGIN, *([] if RLE in formats else [SUBMISSION])):
+        Path(output, name).unlink(missing_ok=True)

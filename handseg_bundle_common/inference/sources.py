@@ -27,7 +27,10 @@ class Source:
 def find_sources(
     images: Iterable[str | os.PathLike[str]], *, keep_folders: bool = False, exclude: Sequence[Path] = ()
 ) -> list[Source]:
-    """Return the radiographs among files and folders, each once, after checking the headers of all of them.
+    """Return the radiographs among files and folders, each once.
+
+    Of files that are named the headers are checked; what a folder holds is taken as it is, so that one bad file among
+    thousands need not stop anything.
 
     Args:
         images: files, and folders that are searched recursively; masks in them, NIfTI or DICOM, are passed over.
@@ -35,8 +38,8 @@ def find_sources(
         exclude: folders that are not searched, such as those of earlier results.
 
     Raises:
-        HandsegInputError: nothing is given, a folder holds no radiograph, a file is no radiograph, or two
-            radiographs would have one name.
+        HandsegInputError: nothing is given, a folder holds no radiograph, a file that is named is no radiograph, or
+            two radiographs would have one name.
     """
     texts = [os.fspath(image) for image in images]
     if not texts or "" in texts:
@@ -52,7 +55,8 @@ def find_sources(
             if file.resolve() in sources:
                 continue
             source = Source(file, file.relative_to(top).as_posix() if keep_folders else file.name)
-            read_size(file)
+            if not path.is_dir():
+                read_size(file)
             _check_name(source, named.setdefault(source.name, source))
             sources[file.resolve()] = source
     if not sources:

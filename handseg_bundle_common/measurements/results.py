@@ -22,7 +22,7 @@ BONES_TABLE, INDICES_TABLE, GAPS_TABLE = "bone_sizes.csv", "indices.csv", "gaps.
 
 Row = tuple[str, ...]
 
-_COLUMNS = {
+COLUMNS: dict[str, Row] = {
     BONES_TABLE: (
         *("image_name", "bone", "length", "width", "area", "orientation_deg", "perimeter", "mean_intensity"),
         *("unit", "cut"),
@@ -92,7 +92,7 @@ class MeasuresFolder:
 
     def __enter__(self) -> MeasuresFolder:
         with ExitStack() as stack:
-            for table, columns in _COLUMNS.items():
+            for table, columns in COLUMNS.items():
                 self._tables[table] = csv.writer(stack.enter_context(write_csv(self.output / table)))
                 self._tables[table].writerow(columns)
             self._stack = stack.pop_all()

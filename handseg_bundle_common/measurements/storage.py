@@ -11,14 +11,24 @@ from handseg_bundle_common import anatomy, drawing, laterality, masks, measureme
 from handseg_bundle_common.datasets import moments, wrist
 from handseg_bundle_common.digests import code_digest
 from handseg_bundle_common.files import write_atomically
-from handseg_bundle_common.formats import boostcamp, dicom, inversion, nifti_picture, picture, radiograph, rle, stored
+from handseg_bundle_common.formats import (
+    boostcamp,
+    dicom,
+    inversion,
+    nifti_picture,
+    picture,
+    radiograph,
+    rle,
+    runs,
+    stored,
+)
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.measurements.results import HandRows
 from handseg_bundle_common.measurements.scale import Scale
 from handseg_bundle_common.metrics import crops
 
 # Modules that decide what is measured and drawn; images that others have measured are done again.
-_READERS = boostcamp, dicom, inversion, nifti_picture, picture, radiograph, rle, stored
+_READERS = boostcamp, dicom, inversion, nifti_picture, picture, radiograph, rle, runs, stored
 _MAKERS = measurements, anatomy, crops, drawing, laterality, masks, moments, transforms, wrist, *_READERS
 
 

@@ -72,12 +72,13 @@ def test_names_that_look_like_python_stay_text(line: str, folder: str, expected:
 def test_flags_reach_the_function(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     received = {}
 
-    def recorder(*arguments: object, **options: object) -> list[Path]:
+    def recorder(*arguments: object, **options: object) -> inference.Predicted:
         received.update(options, arguments=arguments)
-        return []
+        return inference.Predicted((), (), 0)
 
     monkeypatch.setattr(inference, "predict", recorder)
     flags = "--device cuda:1 --threshold .25 --image-size 320 --weights 1.5 --keep_folders --probabilities"
+    flags += " --precision bfloat16 --compile-network --anew"
     assert run(f"predict x y --bundle tiny --output o {flags}") == 0
     assert received == {
         "arguments": (("x", "y"), str(workplace / "tiny"), "o"),
@@ -88,7 +89,22 @@ def test_flags_reach_the_function(workplace: Path, monkeypatch: pytest.MonkeyPat
         "keep_folders": True,
         "probabilities": True,
         "formats": ["overlay", "rle"],
+        "precision": "bfloat16",
+        "compile_network": True,
+        "backend": "torch",
+        "anew": True,
     }
+
+
+def test_predict_goes_on_tells_of_failures_and_ends_with_another_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("predict 001 002 --bundle tiny --output out --device cpu --keep-folders") == 0
+    Path("002", "broken.png").write_bytes(b"broken")
+    capsys.readouterr()
+    assert run("predict 001 002 --bundle tiny --output out --device cpu --keep-folders") == 1
+    segmented, failed = capsys.readouterr().out.splitlines()
+    assert segmented == "2 segmented (2 of them by an earlier run): out/predictions.csv and out/overlays"
+    assert failed.startswith("1 failed: out/failures.csv, first ")
+    assert "002/broken.png: cannot be read as a picture" in failed
 
 
 def test_simulate_reaches_the_function(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

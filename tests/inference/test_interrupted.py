@@ -87,7 +87,7 @@ def test_a_batch_that_is_killed_leaves_whole_files_and_runs_again_to_the_same(
     assert "predictions.csv" not in left
     assert left.items() <= expected.items()
     predict([images], bundle, output, device="cpu")
-    assert complete(output) == expected
+    assert contents(output) == expected
 
 
 def test_a_full_disk_leaves_whole_files_and_the_batch_runs_again_to_the_same(

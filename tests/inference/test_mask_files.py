@@ -84,6 +84,24 @@ def test_radiographs_that_would_share_a_file_are_refused() -> None:
         check_outputs(["png"], sources)
 
 
+def test_pictures_of_an_image_and_of_a_folder_of_its_name_stand_side_by_side(
+    tmp_path: Path, radiograph: Path, hand: Packed
+) -> None:
+    names = ["p1/b.png", "p1.png", "p1/b/c.png"]
+    assert check_outputs(["png"], [Source(Path(name), name) for name in names]) == ("png",)
+    (tmp_path / "masks" / "png" / "p1").mkdir(parents=True)
+    (tmp_path / "masks" / "png" / "p1" / "notes.txt").write_text("mine")
+    for _ in range(2):  # a prediction is repeated as a whole
+        with ResultsFolder(tmp_path, formats=("png",)) as results:
+            for name in names:
+                results.write(name, radiograph, hand)
+        found = [entry.read() for entry in entries_of(tmp_path / "masks" / "png", "png", Radiographs(None))]
+        assert sorted(image.name for image in found) == sorted(names)
+        assert (tmp_path / "masks" / "png" / "p1" / "notes.txt").read_text() == "mine"
+        for image in found:
+            np.testing.assert_array_equal(image.masks, hand)
+
+
 def test_all_formats_are_known() -> None:
     dicom = [name for name in FORMATS if name != "dicom-seg"]
     assert check_outputs(["overlay", *dicom], []) == ("overlay", *dicom)

@@ -62,13 +62,15 @@ def files_in(folder: Path) -> set[str]:
 def test_writes_an_overlay_an_image_and_one_submission(bundle: str, images: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     done = predict([images], bundle, output, device="cpu")
-    assert sorted(path.name for path in done) == ["001.tif", "=c.png", "a,b.png"]
+    assert sorted(path.name for path in done.segmented) == ["001.tif", "=c.png", "a,b.png"]
+    assert (done.failures, done.kept) == ((), 0)
     assert files_in(output) == {
         "predictions.csv",
         "images.csv",
         "confidence.csv",
         "prediction.json",
         *(f"overlays/{name}" for name in ("a,b.png", "001.tif.png", "=c.png")),
+        *(f"segmented/{name}.case" for name in ("a,b.png", "001.tif.png", "=c.png")),
     }
     assert len((output / "predictions.csv").read_text().splitlines()) == 1 + 3 * NUM_BONES
 
@@ -184,18 +186,30 @@ def test_a_second_run_gives_the_same_files(bundle: str, images: Path) -> None:
     assert {name: (images / name).read_bytes() for name in files_in(images)} == first
 
 
-def test_a_picture_broken_behind_its_header_ends_the_run_without_a_submission(
-    bundle: str, images: Path, tmp_path: Path
-) -> None:
-    broken = images / "z.png"
-    broken.write_bytes((images / "a,b.png").read_bytes()[:900])
-    with pytest.raises(HandsegInputError, match=r"z\.png"):
-        predict([images / "001.tif", broken], bundle, tmp_path / "out", device="cpu")
-    assert files_in(tmp_path / "out") == {"overlays/001.tif.png"}
+def test_a_broken_picture_stops_nothing_and_is_listed(bundle: str, images: Path, tmp_path: Path) -> None:
+    content = (images / "a,b.png").read_bytes()
+    (images / "header.png").write_bytes(b"\x89PNG")
+    (images / "pixels.png").write_bytes(content[:900])
+    output = tmp_path / "out"
+    done = predict([images], bundle, output, device="cpu")
+    assert [path.name for path in done.segmented] == ["001.tif", "a,b.png", "=c.png"]
+    with (output / "failures.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["image_name"], row["file"]) for row in rows] == [
+        (name, str(images / name)) for name in ("header.png", "pixels.png")
+    ]
+    assert [row["problem"] for row in rows] == [failure.sentence for failure in done.failures]
+    assert all("cannot be read as a picture" in row["problem"] for row in rows)
+    assert set(read_submission(output / "predictions.csv")) == {"001.tif", "a,b.png", "=c.png"}
+
+    for name in ("header.png", "pixels.png"):
+        (images / name).write_bytes(content)
+    again = predict([images], bundle, output, device="cpu")
+    assert (len(again.segmented), again.failures, again.kept) == (5, (), 3)
+    assert not (output / "failures.csv").exists()
 
 
-def test_nothing_is_written_when_the_header_of_one_picture_is_broken(bundle: str, images: Path, tmp_path: Path) -> None:
-    (images / "z.png").write_bytes(b"\x89PNG")
-    with pytest.raises(HandsegInputError, match=r"z\.png"):
-        predict([images], bundle, tmp_path / "out", device="cpu")
+def test_a_file_that_is_named_must_be_there(bundle: str, images: Path, tmp_path: Path) -> None:
+    with pytest.raises(HandsegInputError, match=r"absent\.png"):
+        predict([images, images / "absent.png"], bundle, tmp_path / "out", device="cpu")
     assert not (tmp_path / "out").exists()

@@ -70,7 +70,7 @@ def radiograph(tmp_path: Path) -> Path:
 
 def first_columns(bundle: Path, radiograph: Path, **options: object) -> list[int]:
     """Columns at which the bones begin in the predicted masks."""
-    masks = unpack_masks(load_predictor(str(bundle), device="cpu", **options)(radiograph))
+    masks = unpack_masks(load_predictor(str(bundle), device="cpu", precision="float32", **options)(radiograph))
     assert masks.shape == (NUM_BONES, HEIGHT, WIDTH)
     assert (masks == masks[:, :1]).all()
     return [int(np.flatnonzero(row)[0]) if row.any() else WIDTH for row in masks[:, 0]]

@@ -87,6 +87,12 @@ def test_earlier_results_are_no_input(make: Make) -> None:
         names("out", exclude=[Path("out/overlays")])
 
 
+def test_what_a_folder_holds_is_not_opened_yet(make: Make) -> None:
+    make("set/a.png")
+    Path("set/broken.png").write_bytes(b"\x89PNG")
+    assert names("set") == ["a.png", "broken.png"]
+
+
 @pytest.mark.parametrize(
     "images", [[], [""], ["absent.png"], ["notes.txt"], ["broken.png"], ["empty"], ["good.png", "broken.png"]]
 )
