@@ -106,7 +106,8 @@ def _score(contestant: Contestant, tasks: Sequence[Task], book: ScoreBook, devic
     """Segment and score pictures, and write each down at once."""
     if not tasks:
         return
-    predictor = load_predictor(str(contestant.folder), weights=contestant.weights, device=device)
+    # Half of the digits would make the figures depend on the machine.
+    predictor = load_predictor(str(contestant.folder), weights=contestant.weights, device=device, precision="float32")
     for task in tqdm(tasks, contestant.name, unit="image", disable=None):
         book.add(segment(predictor, task))
 

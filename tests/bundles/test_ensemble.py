@@ -167,7 +167,7 @@ def test_prediction_and_the_evaluator_agree_exactly(ensemble, members, predicted
     (copy / "configs" / "inference.json").write_text(
         json.dumps(config | {"members": members, "image_size": 64, "weights": None})
     )
-    predictor = load_predictor(str(copy), device="cpu")
+    predictor = load_predictor(str(copy), device="cpu", precision="float32")
     submission = read_submission(predicted / "predictions.csv")
     for path in sorted((sample_data / "DCM").rglob("*.png"))[:3]:
         prediction = predictor.predict(path)
@@ -199,7 +199,7 @@ def test_a_member_alone_predicts_what_its_own_bundle_does(ensemble, members, tmp
     only = [members[number]]
     folders = {"data_dir": str(tmp_path / "images"), "output_dir": str(tmp_path)}
     run(ensemble, "inference.json", only, **folders, image_size=image_size)
-    own = load_predictor(only[0]["bundle"], weights=only[0]["weights"], device="cpu")
+    own = load_predictor(only[0]["bundle"], weights=only[0]["weights"], device="cpu", precision="float32")
     ensembled = read_submission(tmp_path / "predictions.csv")
     for path in sorted((tmp_path / "images").iterdir()):
         alone = unpack_masks(own(path))

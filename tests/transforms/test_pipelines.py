@@ -9,7 +9,9 @@ import torch
 
 from handseg_bundle_common.anatomy import BONE_NAMES, CHANNEL, NUM_BONES
 from handseg_bundle_common.formats.boostcamp import write_annotations
+from handseg_bundle_common.formats.mask_image import MaskImage
 from handseg_bundle_common.formats.radiograph import write_radiograph
+from handseg_bundle_common.formats.seg_nrrd import write_seg_nrrd
 from handseg_bundle_common.masks import pack_masks
 from handseg_bundle_common.transforms import (
     ScaleRadiographd,
@@ -114,6 +116,13 @@ def test_validation_keeps_masks_at_the_native_size(item, masks):
     final = validation_postprocessing()({**out, "pred": logits})
     np.testing.assert_array_equal(final["label"], masks)
     np.testing.assert_array_equal(final["pred"], masks)
+
+
+def test_segmentations_of_slicer_are_labels_as_polygons_are(item, masks, tmp_path):
+    write_seg_nrrd(tmp_path / "hand.seg.nrrd", MaskImage("", pack_masks(masks)))
+    other = {**item, "label": str(tmp_path / "hand.seg.nrrd")}
+    for transform in (training_transforms(64, strength=0), validation_transforms(64)):
+        torch.testing.assert_close(transform(other)["label"], transform(item)["label"])
 
 
 def test_inference_needs_no_label(item):
