@@ -82,7 +82,7 @@ def test_every_requirement_has_a_tested_version(repository, settings):
     constraints = (repository / "constraints.txt").read_text().lower()
     pinned = set(re.findall(r"^([a-z0-9_.-]+)==", constraints, re.MULTILINE))
     offered = settings["options.extras_require"]
-    extras = "\n".join(offered[name] for name in ("simulate", "segformer", "onnx", "dicom", "serve", "dev"))
+    extras = "\n".join(offered[name] for name in ("simulate", "segformer", "onnx", "dicom", "serve", "cluster", "dev"))
     needed = re.findall(r"^([A-Za-z0-9_-]+)", settings["options"]["install_requires"] + extras, re.MULTILINE)
     assert needed
     assert {name.lower() for name in needed} <= pinned

@@ -39,7 +39,7 @@ def predict(
     formats: str = "overlay,rle",
     precision: str = "auto",
     compile_network: bool = False,
-    backend: str = "torch",
+    runtime: str = "torch",
     anew: bool = False,
     engine: str = "serial",
     workers: int | str | None = None,
@@ -67,7 +67,7 @@ def predict(
             seg-nrrd, coco, coco-ram, polygons and png (in masks/).
         precision: in which numbers the network works: float32, bfloat16 (faster on processors that know it) or auto.
         compile_network: compile the network first, which pays for many images on a GPU.
-        backend: what runs the network on a CPU: torch; onnx (ONNX Runtime, compiled once for a bundle); or auto, the
+        runtime: what runs the network on a CPU: torch; onnx (ONNX Runtime, compiled once for a bundle); or auto, the
             one that was measured to be faster for the bundle.
         anew: segment images again that an earlier run has done.
         engine: serial works in this process, ray on all machines of a Ray cluster and with Parquet in results/.
@@ -75,7 +75,7 @@ def predict(
         trust: True goes on past configurations and code that verify refuses. This can run whatever they say.
     """
     check_values(bundle=bundle, output=output, device=device, weights=weights, formats=formats)
-    check_values(precision=precision, backend=backend, engine=engine)
+    check_values(precision=precision, runtime=runtime, engine=engine)
     if engine not in _ENGINES:
         raise HandsegInputError("--engine", f"{engine!r} is unknown", f"choose {' or '.join(_ENGINES)}")
     if engine == "serial" and workers is not None:
@@ -100,7 +100,7 @@ def predict(
             "weights": weights,
             "precision": precision,
             "compile_network": compile_network,
-            "backend": backend,
+            "runtime": runtime,
         }
         results: dict[str, Any] = {
             "output": output,

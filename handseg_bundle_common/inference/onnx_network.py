@@ -97,7 +97,7 @@ def onnx_network(network: nn.Module, side: int) -> OnnxNetwork:
         difference = _difference(made)
         if not difference <= TOLERANCE:
             problem = f"gives logits that differ from PyTorch's by {difference:.2g} of the largest"
-            raise HandsegInputError("backend", f"onnx {problem}", "leave it out")
+            raise HandsegInputError("runtime", f"onnx {problem}", "leave it out")
     return made
 
 
@@ -124,7 +124,7 @@ def _compiled(network: nn.Module, side: int) -> bytes:
             return onnx_graph(network, side)
     except Exception as error:  # compilers fail in many ways, and a network may be anybody's
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise HandsegInputError("backend", f"onnx cannot run this network ({reason})", "leave it out") from error
+        raise HandsegInputError("runtime", f"onnx cannot run this network ({reason})", "leave it out") from error
     finally:
         exported_graph.cache_clear()
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from handseg_bundle_common.datasets.predictions import DISAGREEMENT, MASKS, MEASURED, OVERLAYS
-from handseg_bundle_common.inference.backends import TORCH
 from handseg_bundle_common.inference.cohort import RECORDS, Cohort
 from handseg_bundle_common.inference.mask_files import DEFAULT_FORMATS, check_outputs
 from handseg_bundle_common.inference.precision import AUTO
+from handseg_bundle_common.inference.runtimes import TORCH
 from handseg_bundle_common.inference.segmenter import Failure, Segmenter, SegmenterSettings
 from handseg_bundle_common.inference.sources import find_sources
 
@@ -47,7 +47,7 @@ def predict(
     formats: Sequence[str] = DEFAULT_FORMATS,
     precision: str = AUTO,
     compile_network: bool = False,
-    backend: str = TORCH,
+    runtime: str = TORCH,
     anew: bool = False,
 ) -> Predicted:
     """Segment radiographs with a bundle, at their native sizes.
@@ -75,7 +75,7 @@ def predict(
         formats: what is written of the masks, see `ResultsFolder`.
         precision: "auto", "float32" or "bfloat16", see `autocast_type`.
         compile_network: run the network through `torch.compile`, on a GPU only.
-        backend: "torch", "onnx" or "auto", see `running`.
+        runtime: "torch", "onnx" or "auto", see `running`.
         anew: do again what an earlier run has done.
 
     Returns:
@@ -88,7 +88,7 @@ def predict(
     sources = find_sources(images, keep_folders=keep_folders, exclude=pictures)
     wanted = check_outputs(formats, sources)
     of_user = None if weights is None else str(weights)
-    settings = SegmenterSettings(bundle, device, image_size, threshold, of_user, precision, compile_network, backend)
+    settings = SegmenterSettings(bundle, device, image_size, threshold, of_user, precision, compile_network, runtime)
     cohort = Cohort(Path(output), Segmenter(settings), wanted, probabilities=probabilities, anew=anew)
     segmented, failures, kept = [], [], 0
     for step in tqdm(cohort.run(sources), "segmenting", len(sources), unit="image", disable=None):

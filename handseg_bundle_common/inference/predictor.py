@@ -16,9 +16,9 @@ from torch import nn
 
 from handseg_bundle_common.errors import HandsegInputError, causes, input_error
 from handseg_bundle_common.files import read_json
-from handseg_bundle_common.inference.backends import TORCH, Running, running
 from handseg_bundle_common.inference.loading import Loaded, load_radiograph
 from handseg_bundle_common.inference.precision import AUTO, autocast_type, compiled
+from handseg_bundle_common.inference.runtimes import TORCH, Running, running
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.transforms import restore_masks
 from handseg_bundle_common.weights import adopt_settings, find_bundle
@@ -138,7 +138,7 @@ def load_predictor(
     threshold: float | None = None,
     precision: str = AUTO,
     compile_network: bool = False,
-    backend: str = TORCH,
+    runtime: str = TORCH,
 ) -> Predictor:
     """Build what `configs/inference.json` of a bundle describes. This runs code that the configuration names.
 
@@ -150,10 +150,10 @@ def load_predictor(
         threshold: probability in place of the bundle's own.
         precision: "auto", "float32" or "bfloat16", see `autocast_type`.
         compile_network: run the network through `torch.compile`, on a GPU only.
-        backend: "torch", "onnx" or "auto", see `running`.
+        runtime: "torch", "onnx" or "auto", see `running`.
 
     Raises:
-        HandsegInputError: bundle, device, image size, weights, threshold, precision or backend cannot be used.
+        HandsegInputError: bundle, device, image size, weights, threshold, precision or runtime cannot be used.
     """
     if image_size is not None and image_size < 1:
         raise HandsegInputError("image_size", f"{image_size} px is no size", "take the size of the training")
@@ -186,9 +186,9 @@ def load_predictor(
     origin = _origin(parser, root)
     if compile_network:
         parts["network"] = compiled(parts["network"], chosen)
-    runs = running(backend, Running(parts["network"], autocast, TORCH), parts["inferer"], chosen, precision)
+    runs = running(runtime, Running(parts["network"], autocast, TORCH), parts["inferer"], chosen, precision)
     parts["network"] = runs.network
-    told = {} if runs.backend == TORCH else {"backend": runs.backend}
+    told = {} if runs.runtime == TORCH else {"runtime": runs.runtime}
     return Predictor(**parts, device=chosen, origin=origin | told, precision=runs.precision)
 
 

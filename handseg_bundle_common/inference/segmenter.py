@@ -15,12 +15,12 @@ import numpy as np
 import handseg_bundle_common
 from handseg_bundle_common.digests import code_digest
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.inference.backends import TORCH
 from handseg_bundle_common.inference.findings import Findings
 from handseg_bundle_common.inference.loading import Loaded
 from handseg_bundle_common.inference.precision import AUTO
 from handseg_bundle_common.inference.predictor import Prediction, Predictor, load_predictor
 from handseg_bundle_common.inference.records import ImageRecord, judged
+from handseg_bundle_common.inference.runtimes import TORCH
 from handseg_bundle_common.inference.sources import Source
 
 
@@ -36,7 +36,7 @@ class SegmenterSettings:
         weights: file of weights in place of the bundle's own.
         precision: "auto", "float32" or "bfloat16".
         compile_network: run the network through `torch.compile`, on a GPU only.
-        backend: "torch", "onnx" or "auto".
+        runtime: "torch", "onnx" or "auto".
     """
 
     bundle: str
@@ -46,7 +46,7 @@ class SegmenterSettings:
     weights: str | None = None
     precision: str = AUTO
     compile_network: bool = False
-    backend: str = TORCH
+    runtime: str = TORCH
 
 
 @dataclass(frozen=True)

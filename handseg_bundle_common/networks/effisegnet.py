@@ -7,10 +7,12 @@ import re
 import torch
 from monai.networks.nets.efficientnet import EfficientNetBNFeatures, MBConvBlock
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]
 from torch.nn import functional as F  # noqa: N812  the name that PyTorch's own documentation uses
 
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.networks.effisegnet_fast import can_take, infer
 from handseg_bundle_common.networks.inputs import fit_input
 from handseg_bundle_common.networks.pretrained import load_encoder
 
@@ -123,7 +125,12 @@ class EffiSegNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Map images (N, in_channels or 1, H, W) to logits (N, out_channels, H, W); a grey image feeds all channels."""
         height, width = image.shape[-2], image.shape[-1]
-        features = self.encoder(fit_input(image, self.in_channels))
+        image = fit_input(image, self.in_channels)
+        # TorchScript leaves out what stands below this condition alone, and could not compile it.
+        if not is_scripting():  # noqa: SIM102
+            if can_take(self, image):
+                return infer(self, image)[:, :, :height, :width]
+        features = self.encoder(image)
         maps = [level(features[k]) for k, level in enumerate(self.levels)]
         total = maps[-1]
         for k in range(len(maps) - 2, -1, -1):

@@ -81,7 +81,9 @@ def test_flags_reach_the_function(workplace: Path, monkeypatch: pytest.MonkeyPat
     flags += " --precision bfloat16 --compile-network --anew"
     assert run(f"predict x y --bundle tiny --output o {flags}") == 0
     assert received == {
-        "arguments": (("x", "y"), str(workplace / "tiny"), "o"),
+        "arguments": (("x", "y"),),
+        "bundle": str(workplace / "tiny"),
+        "output": "o",
         "device": "cuda:1",
         "image_size": 320,
         "threshold": 0.25,
@@ -91,7 +93,7 @@ def test_flags_reach_the_function(workplace: Path, monkeypatch: pytest.MonkeyPat
         "formats": ["overlay", "rle"],
         "precision": "bfloat16",
         "compile_network": True,
-        "backend": "torch",
+        "runtime": "torch",
         "anew": True,
     }
 

@@ -139,7 +139,7 @@ def _absolute(path: str | None) -> str | None:
 
 def _key(fingerprint: str, settings: SegmenterSettings, item: Item) -> str:
     """Return a digest of all that the row of an image depends on."""
-    on = settings.device, settings.precision, settings.compile_network, settings.backend
+    on = settings.device, settings.precision, settings.compile_network, settings.runtime
     return hashlib.sha256(json.dumps([fingerprint, *on, item.name, item.file, item.state]).encode()).hexdigest()
 
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from handseg_bundle_common.inference.backends import TORCH
 from handseg_bundle_common.inference.precision import FLOAT32
+from handseg_bundle_common.inference.runtimes import TORCH
 from handseg_bundle_common.inference.segmenter import Segmenter, SegmenterSettings
 
 _WEIGHTS = "weights"
@@ -49,7 +49,7 @@ class Parcel:
 
 def plain_segmenter(settings: SegmenterSettings) -> Segmenter:
     """Return a segmenter of which every machine can load the bundle, to compare its fingerprint."""
-    return Segmenter(replace(settings, device="cpu", precision=FLOAT32, compile_network=False, backend=TORCH))
+    return Segmenter(replace(settings, device="cpu", precision=FLOAT32, compile_network=False, runtime=TORCH))
 
 
 def pack(settings: SegmenterSettings, segmenter: Segmenter) -> Parcel:

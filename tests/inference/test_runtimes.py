@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.inference import backends, onnx_network
-from handseg_bundle_common.inference.backends import Running, Speed, running
+from handseg_bundle_common.inference import onnx_network, runtimes
+from handseg_bundle_common.inference.runtimes import Running, Speed, running
 
 SIDE = 32
 CPU = torch.device("cpu")
@@ -47,29 +47,29 @@ class Ensemble(nn.Module):
 @pytest.fixture(autouse=True)
 def _own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("HANDSEG_CACHE", str(tmp_path))
-    monkeypatch.setattr(backends, "SPEEDS", {"Slow": Speed(float32=2.0, bfloat16=0.5)})
+    monkeypatch.setattr(runtimes, "SPEEDS", {"Slow": Speed(float32=2.0, bfloat16=0.5)})
 
 
 @pytest.fixture
 def not_installed(monkeypatch):
-    monkeypatch.setattr(backends, "find_spec", lambda name: None)
+    monkeypatch.setattr(runtimes, "find_spec", lambda name: None)
 
 
 @pytest.fixture
 def no_compiler(monkeypatch):
     """Stand for the compilation, which takes seconds: the network in PyTorch."""
-    monkeypatch.setattr(backends, "onnx_network", lambda network, side: ("on onnx", network, side))
+    monkeypatch.setattr(runtimes, "onnx_network", lambda network, side: ("on onnx", network, side))
 
 
-def run(backend, network=None, autocast=None, device=CPU, precision="auto", inferer=WINDOWS):
-    return running(backend, Running(network or Slow().eval(), autocast, "torch"), inferer, device, precision)
+def run(runtime, network=None, autocast=None, device=CPU, precision="auto", inferer=WINDOWS):
+    return running(runtime, Running(network or Slow().eval(), autocast, "torch"), inferer, device, precision)
 
 
 class TestChoice:
-    """Which backend runs a network."""
+    """Which runtime runs a network."""
 
     @pytest.mark.parametrize(
-        ("backend", "network", "autocast", "expected"),
+        ("runtime", "network", "autocast", "expected"),
         [
             ("torch", Slow, None, "torch"),
             ("onnx", Slow, None, "onnx"),
@@ -79,35 +79,35 @@ class TestChoice:
             ("auto", Unknown, None, "torch"),
         ],
     )
-    def test_auto_takes_what_was_measured_to_be_faster(self, no_compiler, backend, network, autocast, expected):
+    def test_auto_takes_what_was_measured_to_be_faster(self, no_compiler, runtime, network, autocast, expected):
         pytest.importorskip("onnxscript", reason='ONNX (pip install "handseg[onnx]")')
-        found = run(backend, network(), autocast)
-        assert found.backend == expected
+        found = run(runtime, network(), autocast)
+        assert found.runtime == expected
         assert found.precision is (None if expected == "onnx" else autocast)
 
     def test_auto_keeps_bfloat16_that_was_asked_for(self, no_compiler):
-        assert run("auto", precision="bfloat16", autocast=torch.bfloat16).backend == "torch"
+        assert run("auto", precision="bfloat16", autocast=torch.bfloat16).runtime == "torch"
 
     def test_auto_does_without_what_is_not_installed(self, not_installed):
-        assert run("auto").backend == "torch"
+        assert run("auto").runtime == "torch"
 
     def test_members_of_an_ensemble_are_swapped_one_by_one(self, no_compiler, monkeypatch):
         pytest.importorskip("onnxscript", reason='ONNX (pip install "handseg[onnx]")')
-        monkeypatch.setattr(backends, "onnx_network", lambda network, side: nn.Identity())
+        monkeypatch.setattr(runtimes, "onnx_network", lambda network, side: nn.Identity())
         ensemble = Ensemble([nn.Module(), nn.Module()])
         ensemble.members[1].network = Unknown()
         found = run("auto", ensemble, inferer=None)
         assert found.network is ensemble
         assert [type(member.network) for member in ensemble.members] == [nn.Identity, Unknown]
-        assert (found.backend, found.precision) == ("onnx", None)
+        assert (found.runtime, found.precision) == ("onnx", None)
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"backend": "tvm"}, "'tvm' is unknown; choose torch, onnx, auto"),
-            ({"backend": "onnx", "device": torch.device("cuda")}, "on the CPU, not on cuda"),
-            ({"backend": "onnx", "precision": "bfloat16"}, "works in float32"),
-            ({"backend": "onnx", "inferer": SimpleNamespace()}, "no square windows"),
+            ({"runtime": "tvm"}, "'tvm' is unknown; choose torch, onnx, auto"),
+            ({"runtime": "onnx", "device": torch.device("cuda")}, "on the CPU, not on cuda"),
+            ({"runtime": "onnx", "precision": "bfloat16"}, "works in float32"),
+            ({"runtime": "onnx", "inferer": SimpleNamespace()}, "no square windows"),
         ],
     )
     def test_what_does_not_go_together_is_refused(self, arguments, message):
@@ -122,7 +122,7 @@ class TestChoice:
     def test_every_bundle_was_measured(self, repository, monkeypatch):
         monkeypatch.undo()
         classes = {"EffiSegNet", "SegFormer", "SwinUNETR", "UNetPlusPlus"}
-        assert set(backends.SPEEDS) == classes
+        assert set(runtimes.SPEEDS) == classes
 
 
 class TestOnnxNetwork:

@@ -15,7 +15,7 @@ from handseg_bundle_common.inference.onnx_network import onnx_network
 from handseg_bundle_common.inference.precision import BFLOAT16
 
 AUTO, TORCH, ONNX = "auto", "torch", "onnx"
-BACKENDS = (TORCH, ONNX, AUTO)
+RUNTIMES = (TORCH, ONNX, AUTO)
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Speed:
         return self.float32 if precision is None else self.bfloat16
 
 
-# On one thread, at the size of the shipped weights; measured by `python benchmarks/backends.py`, see docs/speed.md.
+# On one thread, at the size of the shipped weights; measured by `python benchmarks/runtimes.py`, see docs/speed.md.
 SPEEDS: Mapping[str, Speed] = {
     "EffiSegNet": Speed(2.7, 1.9),
     "SegFormer": Speed(1.4, 1.15),
@@ -50,21 +50,21 @@ class Running:
     Attributes:
         network: called like the one that was given.
         precision: type in which PyTorch multiplies, None for that of the weights.
-        backend: "torch" or "onnx", which an ensemble has if any member runs so.
+        runtime: "torch" or "onnx", which an ensemble has if any member runs so.
     """
 
     network: nn.Module
     precision: torch.dtype | None
-    backend: str
+    runtime: str
 
 
-def running(backend: str, given: Running, inferer: Any, device: torch.device, precision: str) -> Running:
-    """Let a network run on a backend.
+def running(runtime: str, given: Running, inferer: Any, device: torch.device, precision: str) -> Running:
+    """Let a network run on a runtime.
 
     ONNX Runtime works in float32 on the CPU. It is handed the members of an ensemble one by one.
 
     Args:
-        backend: "torch"; "onnx"; or "auto", which is "onnx" for networks that were measured to be faster so, where its
+        runtime: "torch"; "onnx"; or "auto", which is "onnx" for networks that were measured to be faster so, where its
             packages are installed and bfloat16 is not asked for, and "torch" elsewhere.
         given: the network as PyTorch runs it.
         inferer: what cuts the windows that it sees.
@@ -72,23 +72,23 @@ def running(backend: str, given: Running, inferer: Any, device: torch.device, pr
         precision: what was asked for, see `autocast_type`.
 
     Raises:
-        HandsegInputError: the backend is unknown or not installed, does not go with device or precision, or cannot run
+        HandsegInputError: the runtime is unknown or not installed, does not go with device or precision, or cannot run
             the network.
     """
-    if backend not in BACKENDS:
-        raise HandsegInputError("backend", f"{backend!r} is unknown", f"choose {', '.join(BACKENDS)}")
+    if runtime not in RUNTIMES:
+        raise HandsegInputError("runtime", f"{runtime!r} is unknown", f"choose {', '.join(RUNTIMES)}")
     missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if backend == TORCH or (backend == AUTO and (missing or precision == BFLOAT16 or device.type != "cpu")):
+    if runtime == TORCH or (runtime == AUTO and (missing or precision == BFLOAT16 or device.type != "cpu")):
         return given
     if device.type != "cpu":
         raise HandsegInputError(
-            "backend", f"onnx runs on the CPU, not on {device}", "choose the device cpu or leave it out"
+            "runtime", f"onnx runs on the CPU, not on {device}", "choose the device cpu or leave it out"
         )
     if precision == BFLOAT16:
-        raise HandsegInputError("backend", "onnx works in float32", "leave out backend or precision")
+        raise HandsegInputError("runtime", "onnx works in float32", "leave out runtime or precision")
     if missing:
-        raise HandsegInputError("backend", f"onnx needs {', '.join(missing)}", 'run pip install "handseg[onnx]" first')
-    return _on_onnx(given, inferer, only_if_worth=backend == AUTO) or given
+        raise HandsegInputError("runtime", f"onnx needs {', '.join(missing)}", 'run pip install "handseg[onnx]" first')
+    return _on_onnx(given, inferer, only_if_worth=runtime == AUTO) or given
 
 
 def _on_onnx(given: Running, inferer: Any, *, only_if_worth: bool) -> Running | None:
@@ -120,5 +120,5 @@ def _side(inferer: Any) -> int:
     sides = set(getattr(inferer, "roi_size", ()))
     if len(sides) != 1:
         problem = "onnx cannot run a network whose bundle names no square windows"
-        raise HandsegInputError("backend", problem, "leave it out")
+        raise HandsegInputError("runtime", problem, "leave it out")
     return int(sides.pop())

@@ -1,0 +1,5 @@
+"""`python benchmarks/bench`: see `bench`."""
+
+from bench import main
+
+main()
