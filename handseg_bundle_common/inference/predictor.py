@@ -17,14 +17,12 @@ from torch import nn
 from handseg_bundle_common.errors import HandsegInputError, causes, input_error
 from handseg_bundle_common.files import read_json
 from handseg_bundle_common.inference.loading import Loaded, load_radiograph
+from handseg_bundle_common.inference.parts import CHECK_BUNDLE, PARTS, check_parts
 from handseg_bundle_common.inference.precision import AUTO, autocast_type, compiled
 from handseg_bundle_common.inference.runtimes import TORCH, Running, running
 from handseg_bundle_common.masks import Packed
 from handseg_bundle_common.transforms import restore_masks
 from handseg_bundle_common.weights import adopt_settings, find_bundle
-
-_PARTS = ("network", "preprocessing", "inferer", "threshold")
-_CHECK_BUNDLE = "compare the bundle with bundles/effisegnet"
 
 
 @dataclass(frozen=True)
@@ -161,10 +159,10 @@ def load_predictor(
         raise HandsegInputError("threshold", f"{threshold} is no probability", "choose a number between 0 and 1")
     root = find_bundle(bundle)
     path = Path(root, "configs", "inference.json")
-    config = read_json(path, _CHECK_BUNDLE)
-    missing = [part for part in _PARTS if not isinstance(config, dict) or part not in config]
+    config = read_json(path, CHECK_BUNDLE)
+    missing = [part for part in PARTS if not isinstance(config, dict) or part not in config]
     if missing:
-        raise HandsegInputError(path, f"does not define {', '.join(missing)}", _CHECK_BUNDLE)
+        raise HandsegInputError(path, f"does not define {', '.join(missing)}", CHECK_BUNDLE)
     chosen = choose_device(device)
     autocast = autocast_type(precision, chosen)
     overrides = {
@@ -179,22 +177,24 @@ def load_predictor(
         stored = parser.get_parsed_content("weights") if "weights" in parser else None
         if stored is not None:
             adopt_settings(parser, stored, overrides)
-        parts = {part: parser.get_parsed_content(part) for part in _PARTS}
+        parts = {part: parser.get_parsed_content(part) for part in PARTS}
+        check_parts(path, parts)
+        origin = _origin(parser, root)
     except Exception as error:  # a configuration may name any code
         raise _explained(path, error) from error
     parts["network"].eval()
-    origin = _origin(parser, root)
     if compile_network:
         parts["network"] = compiled(parts["network"], chosen)
     runs = running(runtime, Running(parts["network"], autocast, TORCH), parts["inferer"], chosen, precision)
     parts["network"] = runs.network
-    told = {} if runs.runtime == TORCH else {"runtime": runs.runtime}
+    told = {"precision": str(runs.precision or torch.float32).removeprefix("torch.")}
+    told |= {} if runs.runtime == TORCH else {"runtime": runs.runtime}
     return Predictor(**parts, device=chosen, origin=origin | told, precision=runs.precision)
 
 
 def _origin(parser: ConfigParser, root: str) -> dict[str, Any]:
     """Return bundle, weights and sizes of a configuration, those that it has."""
-    names = ("weights", "image_size", "window_size", "overlap", "flip", "threshold")
+    names = ("weights", "image_size", "window_size", "overlap", "placement", "flip", "threshold")
     ensemble = ("members", "missing_members", "combine", "votes", "carpal_stage")
     origin = {name: parser.get_parsed_content(name) for name in (*names, *ensemble) if name in parser}
     taken = getattr(parser.get_parsed_content("network"), "fusion", None)
@@ -227,4 +227,4 @@ def _explained(path: Path, error: BaseException) -> HandsegInputError:
         return found
     *_, first = causes(error)
     reason = " ".join(f"{type(first).__name__}: {first}".split())
-    return HandsegInputError(path, f"cannot be built ({reason})", _CHECK_BUNDLE)
+    return HandsegInputError(path, f"cannot be built ({reason})", CHECK_BUNDLE)

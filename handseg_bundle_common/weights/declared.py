@@ -23,7 +23,7 @@ def declared_digest(path: str | os.PathLike[str]) -> str | None:
         given = Path(path).expanduser()
         # The bundle's file may itself be a link, as stores of large files make it, and a link may lead to it.
         files = given.parent.resolve() / given.name, given.resolve()
-    except (OSError, RuntimeError):  # the home of nobody, links in a circle
+    except (OSError, RuntimeError, ValueError):  # the home of nobody, links in a circle, signs that no path has
         return None
     return next(filter(None, map(_digest_in_metadata, files)), None)
 

@@ -136,6 +136,47 @@ def test_what_cannot_be_used_is_refused(
     assert "\n" not in str(caught.value)
 
 
+NO_PARTS: dict[str, dict[str, object]] = {
+    "network that is a number": {"network": 5},
+    "network that is a text": {"network": "EffiSegNet"},
+    "network that is a list": {"network": []},
+    "network that is an object": {"network": {"a": 1}},
+    "network that is null": {"network": "$None"},
+    "network that is a path": {"network": "@weights"},
+    "preprocessing": {"preprocessing": 5},
+    "inferer": {"inferer": "$None"},
+    "threshold that is a text": {"threshold": "abc"},
+    "threshold that is null": {"threshold": "$None"},
+    "threshold of 1": {"threshold": 1},
+    "threshold that is true": {"threshold": True},
+    "threshold that is no number": {"threshold": float("nan")},
+    "threshold beyond all numbers": {"threshold": 10**400},
+    "thresholds of too few bones": {"threshold": [0.5] * (NUM_BONES - 1)},
+    "thresholds of which one is 0": {"threshold": [0.5] * (NUM_BONES - 1) + [0]},
+}
+
+
+@pytest.mark.parametrize("case", NO_PARTS)
+def test_parts_that_are_not_what_their_names_promise_are_refused(bundle: Path, case: str) -> None:
+    write_config(bundle, **NO_PARTS[case])
+    part = case.split(maxsplit=1)[0].replace("thresholds", "threshold")
+    with pytest.raises(HandsegInputError, match=rf"inference\.json: has the {part} .*, which is not ") as caught:
+        load_predictor(str(bundle), device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_only_told_of_a_prediction_is_refused_too_if_it_cannot_be_built(bundle: Path) -> None:
+    write_config(bundle, overlap="@nothing")
+    with pytest.raises(HandsegInputError, match="cannot be built"):
+        load_predictor(str(bundle), device="cpu")
+
+
+def test_a_threshold_for_each_bone_is_taken(bundle: Path) -> None:
+    levels = [0.25] + [0.5] * (NUM_BONES - 1)
+    write_config(bundle, threshold=levels)
+    assert load_predictor(str(bundle), device="cpu").threshold == levels
+
+
 def test_a_broken_configuration_is_refused(bundle: Path) -> None:
     (bundle / "configs" / "inference.json").write_text("[]")
     with pytest.raises(HandsegInputError, match="does not define"):

@@ -63,7 +63,10 @@ def test_detours_lead_to_the_same_file(shipped, tmp_path):
             free_path(path)
 
 
-@pytest.mark.parametrize("path", ["/model.pt", "model.pt", "/", "a/b/c.pt", "~nobody-at-all/model.pt"])
+NOBODYS = ["/model.pt", "model.pt", "/", "a/b/c.pt", "~nobody-at-all/model.pt", "\0/a.pt", "\ud800.pt", "x" * 300]
+
+
+@pytest.mark.parametrize("path", NOBODYS, ids=lambda path: ascii(path)[:40])
 def test_a_file_outside_bundles_is_nobodys(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert declared_digest(path) is None

@@ -24,7 +24,8 @@ MAX_RATIO = 200
 
 _SMALL = 2**20  # below this a high ratio does no harm
 _MAX_NAME = 240
-_MAX_PART = 255  # bytes, of most file systems
+MAX_PART = 255
+"""Bytes of a part of a path, on most file systems."""
 # Categories of signs that nobody sees, some of which turn the order of letters, and of halves of signs.
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _REPOSITORY = ".git"  # git starts programs that its settings name
@@ -129,7 +130,7 @@ def name_problem(name: str) -> str | None:
         "has an absolute name": name.startswith("/") or re.match(r"[A-Za-z]:", name) is not None,
         "has a name that leads through . or .. or an empty folder": not {"", ".", ".."}.isdisjoint(parts),
         f"has a name of {len(name)} characters": len(name) > _MAX_NAME,
-        f"has a name with a part of more than {_MAX_PART} bytes": max(map(_bytes, parts)) > _MAX_PART,
+        f"has a name with a part of more than {MAX_PART} bytes": max(map(_bytes, parts)) > MAX_PART,
         "has a name that not all systems allow": foreign,
         "is a part of a git repository, whose settings can start programs": repository,
     }

@@ -32,6 +32,9 @@ from handseg_bundle_common.packaging.verify.members import MEMBERS, Named, named
 from handseg_bundle_common.packaging.verify.scan import scan
 from handseg_bundle_common.weights import METADATA, find_bundle, unpacked_folder
 
+NO_PATH = (OSError, ValueError, RuntimeError)
+"""What paths from elsewhere raise: names too long, signs that no path has, the home of nobody."""
+
 Step = tuple[Check, Callable[[Path], list[Finding]]]
 
 _SAFETY: tuple[Step, ...] = (
@@ -94,6 +97,7 @@ def verify_member(member: Named, root: Path, *, trust: bool = False) -> Verifica
 
     Raises:
         HandsegInputError: there is no such bundle.
+        OSError, ValueError, RuntimeError: `NO_PATH`, bundle or weights are named by what leads nowhere.
     """
     path = Path(member.bundle).expanduser()
     if is_archive(path):
@@ -124,6 +128,10 @@ def _member_findings(root: Path, trust: bool) -> list[Finding]:
             result = verify_member(member, root, trust=trust)
         except HandsegInputError:
             continue  # a member that is not there runs nothing, and the network tells that it is missing
+        except NO_PATH as problem:
+            reason = f"is named as a member and cannot be looked at ({problem})"
+            found.append(error(Check.FILES, member.bundle, reason, "name it by a path that there is"))
+            continue
         found += [replace(one, file=f"{result.path}/{one.file}") for one in result.findings]
     return found
 

@@ -13,6 +13,7 @@ from handseg_bundle_common.anatomy import BONE_NAMES
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import read_json
 from handseg_bundle_common.packaging.verify.allowed import FOLDERS
+from handseg_bundle_common.packaging.verify.archive import name_problem
 from handseg_bundle_common.packaging.verify.contents import bundle_files, file_digest, is_compiled, suffix_of
 from handseg_bundle_common.packaging.verify.documents import read_document
 from handseg_bundle_common.packaging.verify.findings import Check, Finding, error, warning
@@ -158,7 +159,10 @@ def _weights_digests(root: Path, *, archive: bool) -> Iterator[Finding]:
     metadata = _document(root / METADATA) or {}
     declared = metadata.get(DECLARED)
     names = set(declared) if isinstance(declared, dict) else set()
-    for name in sorted(names):
+    problems = {name: problem for name in names if (problem := name_problem(name)) is not None}
+    for name, problem in sorted(problems.items()):
+        yield error(Check.CHECKSUMS, name, f"is named in the metadata and {problem}", "fetch the bundle again")
+    for name in sorted(names - problems.keys()):
         expected = declared_digest(root / name)
         if not (root / name).is_file():
             yield error(Check.CHECKSUMS, name, "is named in the metadata and not there", "fetch the bundle again")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handseg_bundle_common.packaging.verify.archive import MAX_PART
 from handseg_bundle_common.packaging.verify.contents import bundle_files, suffix_of
 from handseg_bundle_common.packaging.verify.documents import CONFIGS, read_document
 from handseg_bundle_common.packaging.verify.places import dots_only
@@ -15,6 +16,7 @@ from handseg_bundle_common.packaging.verify.places import dots_only
 MEMBERS = "members"
 """Id of the list at the top of a configuration that names members."""
 
+_MAX_TEXT = 1000
 _PARTS = ("name", "bundle", "weights")
 _EXCUSED = re.compile(rf"/{MEMBERS}/\d+/(?:bundle|weights)")
 _WITHIN = re.compile(rf"\$@bundle_root \+ '/models/{MEMBERS}/([\w-][\w .-]*)'", re.ASCII)
@@ -43,10 +45,11 @@ def list_problem(value: Any, *, top: bool) -> str | None:
     """
     if not top:
         return None if value == f"@{MEMBERS}" else "names members otherwise than by the list at the top"
-    complete = isinstance(value, list) and all(
+    complete = isinstance(value, list) and len(value) > 0  # an ensemble of none could not be built
+    complete = complete and all(
         isinstance(member, dict) and all(isinstance(member.get(part), str) for part in _PARTS) for member in value
     )
-    return None if complete else "names members otherwise than by a list with name, bundle and weights of each"
+    return None if complete else "names members otherwise than by a list with name, bundle and weights of one or more"
 
 
 def is_excused(pointer: str) -> bool:
@@ -61,6 +64,11 @@ def text_problem(key: str, text: str) -> str | None:
         key: "bundle" or "weights".
         text: what the configuration says.
     """
+    if not text.isprintable():
+        return f"names a member by {text[:40]!r}, which holds a sign that nobody sees"
+    longest = max(len(part.encode()) for part in text.split("/"))
+    if len(text) > _MAX_TEXT or longest > MAX_PART:
+        return f"names a member by a text of {len(text)} signs, {text[:40]!r} and more, which is too long for a path"
     if text.startswith(_SIGNS) and (key != "bundle" or _within(text) is None):
         return f"names a member by {text!r}; write a path or a name, or $@bundle_root + '/models/members/NAME'"
     if key == "weights" and not text.endswith(".pt"):

@@ -35,13 +35,15 @@ def network_findings(root: Path) -> list[Finding]:
     except HandsegInputError as reason:
         return [error(Check.NETWORK, "", f"cannot be built ({reason})", "fetch the bundle again")]
     inside, outside = (next(iter(metadata[side].values())) for side in ("inputs", "outputs"))
-    shape = (1, inside["num_channels"], *sides(inside["spatial_shape"]))
+    try:
+        shape, expected = ((1, one["num_channels"], *sides(one["spatial_shape"])) for one in (inside, outside))
+    except ValueError as problem:
+        return [error(Check.NETWORK, name, f"describes a shape that is none ({problem})", "correct spatial_shape")]
     try:
         with torch.inference_mode():
             found = torch.as_tensor(network(torch.rand(shape)))
-    except Exception as problem:  # a network may fail in any way, and a shape be no shape
+    except Exception as problem:  # a network may fail in any way
         return [error(Check.NETWORK, name, f"cannot take {shape} ({problem})", "correct inputs")]
-    expected = (1, outside["num_channels"], *sides(outside["spatial_shape"]))
     return _compared(found, expected, outside)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.packaging.verify.archive import is_archive
-from handseg_bundle_common.packaging.verify.checks import verify_bundle, verify_member, verify_safety
+from handseg_bundle_common.packaging.verify.checks import NO_PATH, verify_bundle, verify_member, verify_safety
 from handseg_bundle_common.packaging.verify.findings import Verification, one_line
 from handseg_bundle_common.packaging.verify.members import Named, named_members
 from handseg_bundle_common.weights import bundle_shelves, find_bundle
@@ -37,6 +37,9 @@ def open_bundle(bundle: str, *, trust: bool = False) -> str:
             raise HandsegInputError(
                 bundle, f"has the member {error.source}, which {error.problem}", error.remedy
             ) from error
+        except NO_PATH as error:
+            problem = f"has the member {one_line(member.bundle)}, which cannot be looked at ({one_line(str(error))})"
+            raise HandsegInputError(bundle, problem, "name it by a path that there is") from error
     return str(root)
 
 

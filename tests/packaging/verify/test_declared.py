@@ -188,6 +188,28 @@ class TestChecksums:
         }
         assert all(digest in one.problem for one in result.findings)
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "\0x.pt",
+            "models/\0.pt",
+            "\ud800/a.pt",
+            "x" * 300,
+            f"models/{'x' * 300}.pt",
+            "",
+            "../a.pt",
+            "/a.pt",
+            "~no/a.pt",
+        ],
+        ids=["NUL", "NUL below", "half a sign", "long", "long part", "empty", "upwards", "absolute", "home"],
+    )
+    def test_weights_have_names_of_files(self, bundle, edit, name):
+        weights = json.loads((bundle / METADATA).read_text())["weights"]
+        edit(bundle / METADATA, weights={**weights, name: weights["models/model.pt"]})
+        (finding,) = checksum_findings(bundle, archive=False)
+        assert (finding.check, finding.file) == (Check.CHECKSUMS, name)
+        assert verified(bundle).exit_code == 3
+
     def test_weights_in_an_archive_have_a_digest(self, bundle, edit):
         edit(bundle / METADATA, "weights")
         assert not found(bundle)

@@ -62,6 +62,25 @@ def test_a_network_that_does_something_else_is_found(bundle: Path, edit: Callabl
     assert re.search(problem, finding.problem)
 
 
+@pytest.mark.parametrize("direction", ["inputs", "outputs"])
+@pytest.mark.parametrize("side", ["99999**9999", 10**30, 4097, "n*"])
+def test_a_shape_that_is_none_is_found(bundle: Path, edit: Callable[..., None], direction: str, side: object) -> None:
+    described = formats(bundle)
+    next(iter(described[direction].values()))["spatial_shape"] = [side, 64]
+    edit(bundle / "configs" / "metadata.json", network_data_format=described)
+    (finding,) = network_findings(bundle)
+    assert (finding.check, finding.file) == (Check.NETWORK, "configs/metadata.json")
+    assert "is no size" in finding.problem
+
+
+@pytest.mark.parametrize("network", [5, "@weights"])
+def test_a_network_that_is_none_is_found(bundle: Path, edit: Callable[..., None], network: object) -> None:
+    edit(bundle / "configs" / "inference.json", network=network)
+    (finding,) = verify_bundle(bundle).findings
+    assert finding.check is Check.NETWORK
+    assert "is not a torch.nn.Module" in finding.problem
+
+
 def test_weights_of_another_network_are_found(bundle: Path, edit: Callable[..., None], repository: Path) -> None:
     edit(bundle / "configs" / "metadata.json", "weights")
     other = (repository / "bundles" / "segformer" / "models" / "model.pt").read_bytes()

@@ -173,6 +173,25 @@ class TestMembers:
         result = verify_bundle(packed(joined), network=False)
         assert result.exit_code == 0
 
+    @pytest.mark.parametrize(
+        ("part", "text"),
+        [
+            *(("bundle", text) for text in ("x" * 300, "~nobody-at-all/m", "\0", "\ud800")),
+            *(("weights", text) for text in (f"{'x' * 300}.pt", "~nobody-at-all/m.pt", "\0.pt", "\ud800.pt")),
+        ],
+        ids=lambda text: ascii(text)[:20],
+    )
+    @pytest.mark.parametrize("trust", [False, True])
+    def test_a_member_that_no_path_leads_to_is_refused(self, bundle, edit, ensemble, part, text, trust):
+        joined = ensemble(bundle)
+        member = {"name": "a", "bundle": str(bundle), "weights": "models/model.pt", part: text}
+        for name in ("inference.json", "evaluate.json"):
+            edit(joined / "configs" / name, members=[member])
+        with pytest.raises(HandsegInputError) as caught:
+            open_bundle(str(joined), trust=trust)
+        assert "\n" not in str(caught.value)
+        assert verify_bundle(joined, trust=trust).exit_code in ({3, 5} if trust else {3})
+
     def test_a_member_of_the_same_name_in_the_working_directory_is_looked_at(self, bundle, edit, ensemble, elsewhere):
         edit(bundle / "configs" / "inference.json", network_def=CANARY)
         bundle.rename(elsewhere / "segformer")

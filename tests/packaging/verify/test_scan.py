@@ -187,6 +187,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"members": [{"name": "a", "bundle": "$@bundle_root + '/models/members/..'", "weights": "c.pt"}]},
         "/members/0/bundle",
     ),
+    **{
+        f"member's {part} of {kind}": (
+            {"members": [{"name": "a", "bundle": "b", "weights": "c.pt", part: text}]},
+            f"/members/0/{part}",
+        )
+        for part in ("bundle", "weights")
+        for kind, text in {
+            "a NUL": "\0.pt",
+            "a line end": "a\nb.pt",
+            "half a sign": "\ud800.pt",
+            "a long part": f"a/{'x' * 300}.pt",
+            "a long part in bytes": "\u00e9" * 130 + ".pt",
+            "many parts": f"{'x/' * 600}.pt",
+        }.items()
+    },
+    "no members": ({"members": []}, "/members"),
     "members by copy": ({"members": "%others"}, "/members"),
     "members in an object": ({"members": {"0": {"name": "a", "bundle": "/b", "weights": "c.pt"}}}, "/members"),
     "members of the network": ({"network_def": {"_target_": ENSEMBLE, "members": []}}, "/network_def/members"),
