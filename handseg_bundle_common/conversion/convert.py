@@ -10,12 +10,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from handseg_bundle_common.conversion.kinds import DICOM_SEG, FORMATS, check_formats
-from handseg_bundle_common.conversion.recognise import format_of, format_of_name, has_suffix
+from handseg_bundle_common.conversion.kinds import DICOM_SEG, FORMATS, NIFTI, check_formats
+from handseg_bundle_common.conversion.recognise import candidates, format_of, format_of_name, has_suffix
 from handseg_bundle_common.conversion.sinks import open_sink
 from handseg_bundle_common.conversion.sources import Radiographs, default_images, entries_of
 from handseg_bundle_common.errors import HandsegInputError
 
+# Formats of which radiographs may be too.
+_LIKE_RADIOGRAPHS = (NIFTI, DICOM_SEG)
 # So many kinds of losses are listed, more are counted.
 _SHOWN = 12
 
@@ -28,12 +30,14 @@ class Conversion:
         target: the file or folder.
         done: how many images were written.
         kept: how many were there already.
+        left_out: how many files of the source hold a radiograph in place of masks.
         lost: what did not come along, as sentences without a full stop, and in how many images.
     """
 
     target: Path
     done: int = 0
     kept: int = 0
+    left_out: int = 0
     lost: Mapping[str, int] = field(default_factory=Counter)
 
     @property
@@ -49,6 +53,8 @@ class Conversion:
             lines.insert(1, "not kept:")
         elif self.done:
             lines.append("nothing of these is lost." if self.kept else "nothing is lost.")
+        if self.left_out:
+            lines.insert(1, f"left out, being radiographs: {self.left_out} file{'s' if self.left_out > 1 else ''}")
         return "\n".join(lines)
 
 
@@ -91,6 +97,8 @@ def convert(
     entries = entries_of(source, begin, radiographs)
     if len(entries) > 1 and has_suffix(target, end) and FORMATS[end].read is not None:
         raise HandsegInputError(source, f"holds {len(entries)} images", f"name a folder and --to {end}")
+    if begin in _LIKE_RADIOGRAPHS and Path(source).is_dir():
+        result.left_out = len(candidates(source, begin)) - len(entries)
     lost: Counter[str] = Counter()
     with open_sink(result.target, end, overwrite=overwrite) as sink:
         sink.check(entry.name for entry in entries)

@@ -8,17 +8,18 @@ from pathlib import Path, PurePosixPath
 
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.coco_categories import merged_loss
+from handseg_bundle_common.formats.dicom import is_dicom_seg
 from handseg_bundle_common.formats.dicom.seg_codes import UNKNOWN_ORIGIN
 from handseg_bundle_common.formats.mask_image import MaskImage, Size
 from handseg_bundle_common.formats.nifti import SUFFIXES as NIFTI_SUFFIXES
-from handseg_bundle_common.formats.nifti import float32_spacing, read_nifti_masks, write_nifti
+from handseg_bundle_common.formats.nifti import float32_spacing, is_nifti_masks, read_nifti_masks, write_nifti
 from handseg_bundle_common.formats.png_stack import has_png_stack, read_png_stack, write_png_stack
 from handseg_bundle_common.formats.polygons import read_polygons, write_polygons
 from handseg_bundle_common.formats.radiograph import has_radiograph_suffix, radiograph_stem
 from handseg_bundle_common.formats.seg_nrrd import SUFFIXES as NRRD_SUFFIXES
 from handseg_bundle_common.formats.seg_nrrd import read_seg_nrrd, write_seg_nrrd
 
-RLE, COCO, COCO_RAM, DICOM_SEG, PNG = "rle", "coco", "coco-ram", "dicom-seg", "png"
+RLE, COCO, COCO_RAM, DICOM_SEG, NIFTI, PNG = "rle", "coco", "coco-ram", "dicom-seg", "nifti", "png"
 
 _NO_SPACING = "the spacing, for which there is no place"
 
@@ -34,6 +35,7 @@ class Format:
         write: writes the file of one image whose radiograph may be known.
         losses: what the format cannot hold of an image, as sentences without a full stop.
         exists: tells whether a file of the format is there, complete.
+        is_own: tells whether a file that is there holds masks, where radiographs have the same suffix.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Format:
     write: Callable[[Path, MaskImage, Path | None], None] | None
     losses: Callable[[MaskImage], tuple[str, ...]] = lambda _: ()
     exists: Callable[[Path], bool] = Path.is_file
+    is_own: Callable[[Path], bool] = lambda _: True
 
 
 def check_formats(names: Iterable[str], *others: str) -> tuple[str, ...]:
@@ -98,12 +101,17 @@ FORMATS: dict[str, Format] = {
     entry.name: entry
     for entry in (
         Format(
-            "nifti", NIFTI_SUFFIXES, read_nifti_masks, lambda path, image, _: write_nifti(path, image), _nifti_losses
+            NIFTI,
+            NIFTI_SUFFIXES,
+            read_nifti_masks,
+            lambda path, image, _: write_nifti(path, image),
+            _nifti_losses,
+            is_own=is_nifti_masks,
         ),
         Format("seg-nrrd", NRRD_SUFFIXES, read_seg_nrrd, lambda path, image, _: write_seg_nrrd(path, image)),
         Format("polygons", (".json",), read_polygons, lambda path, image, _: write_polygons(path, image)),
         Format(PNG, ("",), read_png_stack, lambda path, image, _: write_png_stack(path, image), exists=has_png_stack),
-        Format(DICOM_SEG, (".dcm",), _read_dicom_seg, _write_dicom_seg, _spacing_lost),
+        Format(DICOM_SEG, (".dcm",), _read_dicom_seg, _write_dicom_seg, _spacing_lost, is_own=is_dicom_seg),
         Format(RLE, (".csv",), None, None, _spacing_lost),
         Format(COCO, (".json",), None, None),
         Format(COCO_RAM, (".json",), None, None, lambda image: merged_loss(image.masks)),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 
-from handseg_bundle_common.conversion.kinds import COCO, DICOM_SEG, FORMATS, PNG, RLE
+from handseg_bundle_common.conversion.kinds import COCO, DICOM_SEG, FORMATS, NIFTI, PNG, RLE
 from handseg_bundle_common.datasets.lists import find_files
 from handseg_bundle_common.datasets.predictions import SUBMISSION
 from handseg_bundle_common.errors import HandsegInputError
@@ -14,6 +14,7 @@ from handseg_bundle_common.files import read_json
 from handseg_bundle_common.formats.coco import MAX_BYTES
 from handseg_bundle_common.formats.dicom import is_dicom, is_dicom_seg
 from handseg_bundle_common.formats.nifti import is_nifti_masks
+from handseg_bundle_common.formats.nifti_picture import read_nifti_size
 from handseg_bundle_common.formats.png_stack import is_png_stack
 from handseg_bundle_common.formats.seg_nrrd import is_seg_nrrd
 
@@ -74,11 +75,35 @@ def mask_files(folder: str | PathLike[str], name: str) -> list[Path]:
     if name == PNG:
         pictures = find_files(folder, lambda path: path.suffix.lower() == ".png")
         return [parent for parent in sorted({picture.parent for picture in pictures}) if is_png_stack(parent)]
+    holds = {DICOM_SEG: _may_be_dicom_seg, NIFTI: _may_be_nifti_masks}.get(name, lambda _: True)
+    return [file for file in candidates(folder, name) if holds(file)]
+
+
+def candidates(folder: str | PathLike[str], name: str) -> list[Path]:
+    """Return the files below a folder that may be of a format by their names, and DICOM files of any name, sorted.
+
+    Raises:
+        HandsegInputError: the folder is missing.
+    """
     if name == DICOM_SEG:  # which archives name as they like
-        return find_files(folder, is_dicom_seg)
-    files = find_files(folder, lambda path: has_suffix(path, name) and path.name not in _BESIDE)
-    # A NIfTI radiograph beside its masks holds none.
-    return [file for file in files if name != "nifti" or is_nifti_masks(file)]
+        return find_files(folder, lambda path: has_suffix(path, name) or is_dicom(path))
+    return find_files(folder, lambda path: has_suffix(path, name) and path.name not in _BESIDE)
+
+
+def _may_be_dicom_seg(path: Path) -> bool:
+    """Leave out radiographs, but no broken file, which is refused when it is read."""
+    return is_dicom_seg(path) or not is_dicom(path)
+
+
+def _may_be_nifti_masks(path: Path) -> bool:
+    """Leave out radiographs, but no broken file and no masks of other bones, which are refused when they are read."""
+    if is_nifti_masks(path):
+        return True
+    try:
+        read_nifti_size(path)
+    except HandsegInputError:
+        return True
+    return False
 
 
 def _format_of_folder(folder: Path) -> str:
@@ -113,8 +138,8 @@ def _format_of_file(path: Path) -> str | None:
         return "seg-nrrd"
     if is_dicom(path):
         return DICOM_SEG if is_dicom_seg(path) else None
-    if has_suffix(path, "nifti"):
-        return "nifti" if is_nifti_masks(path) else None
+    if has_suffix(path, NIFTI):
+        return NIFTI if is_nifti_masks(path) else None
     if has_suffix(path, RLE):
         return RLE
     if has_suffix(path, COCO):

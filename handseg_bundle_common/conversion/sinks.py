@@ -36,10 +36,10 @@ class Sink(ABC):
         return None
 
     def check(self, names: Iterable[str]) -> None:
-        """Refuse images of which two would share a file, before any is written.
+        """Refuse images of which two would share a file, or one replace a radiograph, before any is written.
 
         Raises:
-            HandsegInputError: two would, or a name is no path.
+            HandsegInputError: two would, a file that is there holds no masks, or a name is no path.
         """
         return
 
@@ -106,10 +106,12 @@ class FileSink(Sink):
         self._written: dict[Path, str] = {}
 
     def check(self, names: Iterable[str]) -> None:
-        """Refuse images of which two would share a file; see `Sink.check`."""
+        """Refuse images of which two would share a file, or one replace a radiograph; see `Sink.check`."""
         paths: dict[Path, str] = {}
         for name in names:
-            _claim(paths, self.path(name), name)
+            path = self.path(name)
+            _claim(paths, path, name)
+            self._check_own(path)
 
     def has(self, name: str) -> bool:
         """Tell whether the file of an image is there and shall stay."""
@@ -130,15 +132,25 @@ class FileSink(Sink):
         if not is_below or not stem.strip("."):
             problem = f"would hold the image {name!r}, whose name is no path below it"
             raise HandsegInputError(self._target, problem, "rename the image")
+        if any(part.startswith(".") for part in image.parts):
+            problem = f"would hold the image {name!r} as a hidden file, which is never found again"
+            raise HandsegInputError(self._target, problem, "rename the image")
         return self._target / image.parent / f"{stem}{self._format.suffixes[0]}"
 
     def write(self, image: MaskImage, radiograph: Path | None = None) -> tuple[str, ...]:
         """Write the file of an image; see `Sink.write`."""
         path = self.path(image.name)
         _claim(self._written, path, image.name)
+        self._check_own(path)
         assert self._format.write is not None  # noqa: S101 - for the type checker: it is one of files
         self._format.write(path, image, radiograph)
         return self._format.losses(image)
+
+    def _check_own(self, path: Path) -> None:
+        """Refuse to take a file for masks, or to replace it, that may be a radiograph of the same name."""
+        if path.is_file() and not self._format.is_own(path):
+            problem = f"is there, and is a radiograph or anything else but masks as {self.name}"
+            raise HandsegInputError(path, problem, "name another folder")
 
 
 class CocoSink(Sink):

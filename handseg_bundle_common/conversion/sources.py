@@ -10,7 +10,14 @@ from pathlib import Path, PurePosixPath
 
 from handseg_bundle_common.conversion.kinds import COCO, COCO_RAM, FORMATS, RLE, image_stem
 from handseg_bundle_common.conversion.recognise import mask_files, suffix_of
-from handseg_bundle_common.datasets.predictions import FileIndex, find_radiographs, key_of, read_sizes, submission_file
+from handseg_bundle_common.datasets.predictions import (
+    FileIndex,
+    checked_size,
+    find_radiographs,
+    key_of,
+    read_sizes,
+    submission_file,
+)
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.coco import CocoFile
 from handseg_bundle_common.formats.mask_image import MaskImage
@@ -75,7 +82,7 @@ def entries_of(path: str | PathLike[str], name: str, radiographs: Radiographs) -
         entries = _submitted(submission_file(root), radiographs)
     elif name in (COCO, COCO_RAM):
         file = CocoFile(root / _COCO_FILE if root.is_dir() else root)
-        entries = [Entry(image, partial(file.read, number)) for number, image in enumerate(file.names)]
+        entries = [Entry(image, partial(_read_coco, file, n, radiographs)) for n, image in enumerate(file.names)]
     else:
         entries = _filed(root, name, radiographs)
     if not entries:
@@ -117,17 +124,24 @@ def _read_file(file: Path, name: str, stem: str, radiographs: Radiographs) -> Ma
     return replace(image, name=(parent / told).as_posix())
 
 
+def _read_coco(file: CocoFile, number: int, radiographs: Radiographs) -> MaskImage:
+    radiograph = radiographs.find(file.names[number])
+    image = file.read(number)
+    if radiograph is not None:
+        checked_size(radiograph, image.masks.shape)
+    return image
+
+
 def _submitted(path: Path, radiographs: Radiographs) -> list[Entry]:
     sizes = read_sizes(path)
     entries = []
     for image, codes in read_submission(path).items():
-        size = sizes.get(image)
+        size, radiograph = sizes.get(image), radiographs.find(image)
+        if radiograph is not None:
+            size = checked_size(radiograph, size)
         if size is None:
-            radiograph = radiographs.find(image)
-            if radiograph is None:
-                problem = f"does not tell the size of {image!r}, nor does a table images.csv beside it"
-                raise HandsegInputError(path, problem, "name the folder of the images (--images)")
-            size = read_size(radiograph)
+            problem = f"does not tell the size of {image!r}, nor does a table images.csv beside it"
+            raise HandsegInputError(path, problem, "name the folder of the images (--images)")
         check_size(f"{path}, {image}", *size)
         entries.append(Entry(image, partial(_decode, image, tuple(codes.values()), size, f"{path}, {image}")))
     return entries

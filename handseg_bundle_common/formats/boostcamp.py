@@ -23,6 +23,8 @@ Annotations = dict[str, list[Ring]]
 
 # Far outside any radiograph; polygon fill would walk through every row up to a stray vertex.
 MAX_COORDINATE = 1_000_000
+# Filling a ring takes the longer, by far, the more points it has; outlines of bones have some thousands.
+MAX_POINTS = 50_000
 
 EXPORT_AGAIN = 'export the polygons again, as {"annotations": [{"label": ..., "points": [[x, y], ...]}, ...]}'
 
@@ -165,7 +167,9 @@ def _ring(source: str | PathLike[str], label: str, points: Any) -> Ring:
         problem = "points that are not pairs of numbers"
     elif len(ring) < 3:
         problem = f"a ring of only {len(ring)} points"
-    elif not (np.abs(ring) <= MAX_COORDINATE).all():
+    elif len(ring) > MAX_POINTS:
+        problem = f"a ring of {len(ring)} points, more than {MAX_POINTS}"
+    elif not (np.abs(ring.astype(np.float64)) <= MAX_COORDINATE).all():  # the smallest integer has no absolute value
         problem = f"points that are not finite or more than {MAX_COORDINATE} pixels away"
     else:
         return ring.astype(np.float64)

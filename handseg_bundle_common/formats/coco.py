@@ -211,6 +211,11 @@ class CocoFile:
         if type(height) is not int or type(width) is not int or not isinstance(entry.get("file_name"), str):
             problem = f'has the image {entry["id"]} without "file_name", "height" or "width"'
             raise HandsegInputError(self.path, problem, _EXPORT_AGAIN)
+        try:
+            entry["file_name"].encode("utf-8", "surrogateescape")  # as Python names files of any bytes (PEP 383)
+        except UnicodeEncodeError as error:
+            problem = f"has the image {entry['file_name']!r}, which no file can be called"
+            raise HandsegInputError(self.path, problem, "rename the image") from error
         check_size(f"{self.path}, {entry['file_name']}", height, width)
         return entry
 

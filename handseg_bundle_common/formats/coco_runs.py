@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handseg_bundle_common.formats.boostcamp import MAX_POINTS
+
 Places = NDArray[np.int64]
 # First pixel of every run, and the pixel behind it.
 Runs = tuple[Places, Places]
@@ -106,11 +108,13 @@ def runs_of_ring(points: Sequence[Any], height: int, width: int) -> Runs:
         width: columns of the mask.
 
     Raises:
-        ValueError: they are not pairs of finite numbers of at least three points, or lie far from the image.
+        ValueError: they are not pairs of finite numbers of three to 50,000 points, or lie far from the image.
     """
     numbers = np.array(points)
     if numbers.dtype.kind not in "iuf" or numbers.ndim != 1 or numbers.size < 6 or numbers.size % 2:
         raise ValueError("a polygon is no list x, y, x, y, ... of three points or more")
+    if numbers.size > 2 * MAX_POINTS:
+        raise ValueError(f"a polygon has {numbers.size // 2} points, more than {MAX_POINTS}")
     ring = numbers.astype(np.float64).reshape(-1, 2)
     reach = 2 * max(height, width) + _OUTSIDE
     if not ((ring >= -reach) & (ring <= reach)).all():

@@ -148,7 +148,12 @@ class Cohort:
         self._forget(source)
         if step.loaded is not None and step.made is not None:
             segmented = self.segmenter.finish(source, step.loaded, *step.made)
-            self._write_files(segmented, masks)
+            try:
+                self._write_files(segmented, masks)
+            except HandsegInputError as error:
+                if error.source != str(source.path):
+                    raise  # a folder that cannot be written fails every image
+                return Step(source, failure=failure_of(source, error))
             write_record(record_path(self.output, source.name), step.key, segmented.record, self._outputs)
         return replace(step, loaded=None, made=None)
 

@@ -65,7 +65,8 @@ class MaskFiles:
     def __init__(self, output: str | PathLike[str], formats: Sequence[str], algorithm: str) -> None:
         self._algorithm = algorithm
         self._sinks: dict[str, Sink] = {}
-        for name in formats:
+        # First what a radiograph may not allow, so that of such an image nothing is written.
+        for name in sorted(formats, key=lambda name: name != DICOM_SEG):
             if name not in DEFAULT_FORMATS:
                 is_one_each = FORMATS[name].read is not None
                 target = Path(output, MASKS, name if is_one_each else f"{name}{FORMATS[name].suffixes[0]}")

@@ -139,6 +139,27 @@ def test_sizes_come_from_the_radiographs(tmp_path: Path, images: list[MaskImage]
     np.testing.assert_array_equal(read(tmp_path / "x", "png")[2].masks, images[2].masks)
 
 
+@pytest.mark.parametrize("name", ["rle", "coco", "nifti", "polygons"])
+def test_masks_of_another_size_than_their_radiograph_are_refused(
+    tmp_path: Path, images: list[MaskImage], name: str
+) -> None:
+    source = write(tmp_path / "source", name, images[:1])
+    write_radiograph(tmp_path / "DCM" / "a.png", np.zeros((7, 6), np.float32), bits=8)
+    with pytest.raises(HandsegInputError, match=r"7 x 6.*6 x 7|6 x 7.*7 x 6|has another size"):
+        convert(source, tmp_path / "x", source_format=name, target_format="png", images=tmp_path / "DCM")
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("target", ["png", "rle", "nifti"])
+def test_names_that_no_file_can_have_are_refused(tmp_path: Path, images: list[MaskImage], target: str) -> None:
+    """Half of a letter of two parts, as JSON may hold."""
+    source = write(tmp_path / "source", "coco", images[:1]) / "coco.json"
+    source.write_text(source.read_text().replace('"a.png"', '"\\ud83d.png"'))
+    with pytest.raises(HandsegInputError, match=r"coco\.json: .*'\\ud83d\.png', which no file can be called"):
+        convert(source, tmp_path / "x", target_format=target)
+    assert not (tmp_path / "x").exists()
+
+
 def test_losses_are_counted(tmp_path: Path, images: list[MaskImage]) -> None:
     source = write(tmp_path / "source", "nifti", images)
     rle = convert(source, tmp_path / "rle", target_format="rle")
@@ -207,6 +228,14 @@ def test_names_in_files_lead_nowhere_else(tmp_path: Path, images: list[MaskImage
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
+@pytest.mark.parametrize("name", [".x.png", "p1/.x.png", ".p1/x.png"])
+def test_hidden_files_are_not_written(tmp_path: Path, images: list[MaskImage], name: str) -> None:
+    write(tmp_path / "source", "coco", [MaskImage(name, images[0].masks)])
+    with pytest.raises(HandsegInputError, match="as a hidden file, which is never found again"):
+        convert(tmp_path / "source", tmp_path / "there", target_format="nifti")
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
 def test_two_images_of_one_file_are_refused(tmp_path: Path, images: list[MaskImage]) -> None:
     write(tmp_path / "source", "coco", [MaskImage(name, images[0].masks) for name in ("a.png", "a.tif")])
     with pytest.raises(HandsegInputError, match=r"a\.nii\.gz: would be written twice, for 'a\.png' and 'a\.tif'"):
@@ -216,7 +245,26 @@ def test_two_images_of_one_file_are_refused(tmp_path: Path, images: list[MaskIma
 def test_radiographs_beside_masks_are_passed_over(tmp_path: Path, images: list[MaskImage]) -> None:
     write(tmp_path, "nifti", images)
     nib.save(nib.Nifti1Image(np.zeros((7, 6, 1), np.uint8), np.eye(4)), tmp_path / "picture.nii")
-    assert convert(tmp_path, tmp_path / "x.csv").done == 3
+    result = convert(tmp_path, tmp_path / "x.csv")
+    assert (result.done, result.left_out) == (3, 1)
+    assert "left out, being radiographs: 1 file\n" in result.text
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:40], lambda content: b"x" + content])
+def test_broken_masks_are_not_left_out(
+    tmp_path: Path, images: list[MaskImage], damage: Callable[[bytes], bytes]
+) -> None:
+    path = write(tmp_path / "source", "nifti", images) / "p1" / "b.nii.gz"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(HandsegInputError, match=r"b\.nii\.gz: cannot be read"):
+        convert(tmp_path / "source", tmp_path / "x.csv")
+
+
+def test_masks_of_other_bones_are_not_left_out(tmp_path: Path, images: list[MaskImage]) -> None:
+    write(tmp_path / "source", "nifti", images)
+    nib.save(nib.Nifti1Image(np.zeros((7, 6, 1, 28), np.uint8), np.eye(4)), tmp_path / "source" / "d.nii")
+    with pytest.raises(HandsegInputError, match=r"d\.nii: holds 28 volumes, not 29"):
+        convert(tmp_path / "source", tmp_path / "x.csv")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pydicom import dcmread
 from handseg_bundle_common.anatomy import NUM_BONES
 from handseg_bundle_common.conversion import convert
 from handseg_bundle_common.conversion.sinks import open_sink
+from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.dicom import read_dicom_seg_packed
 from handseg_bundle_common.formats.mask_image import MaskImage
 from handseg_bundle_common.formats.seg_nrrd import read_seg_nrrd
@@ -49,8 +50,17 @@ def test_masks_become_a_dicom_segmentation_and_come_back(tmp_path: Path, radiogr
     # Archives name files as they like, and keep radiographs beside segmentations.
     path.rename(path.with_name("1.2.3.4"))
     (tmp_path / "seg" / "hand.dcm").write_bytes((radiographs / "p1" / "hand.dcm").read_bytes())
-    assert convert(tmp_path / "seg", tmp_path / "back", target_format="seg-nrrd").done == 1
+    back = convert(tmp_path / "seg", tmp_path / "back", target_format="seg-nrrd")
+    assert (back.done, back.left_out) == (1, 1)
     np.testing.assert_array_equal(read_seg_nrrd(tmp_path / "back" / "p1" / "1.2.3.4.seg.nrrd").masks, masks)
+
+
+def test_files_that_are_no_dicom_are_not_left_out(tmp_path: Path, radiographs: Path, masks: Packed) -> None:
+    with open_sink(tmp_path / "seg", "dicom-seg") as sink:
+        sink.write(MaskImage("hand.dcm", masks), radiographs / "p1" / "hand.dcm")
+    (tmp_path / "seg" / "other.dcm").write_bytes(b"")
+    with pytest.raises(HandsegInputError, match=r"other\.dcm: .*does not begin as DICOM files do"):
+        convert(tmp_path / "seg", tmp_path / "back", target_format="seg-nrrd")
 
 
 def test_predictions_of_dicom_keep_spacing_and_name_their_maker(

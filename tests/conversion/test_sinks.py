@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -115,3 +117,26 @@ def test_submissions_in_one_folder_keep_their_sizes(tmp_path: Path) -> None:
     second.unlink()
     with pytest.raises(HandsegInputError, match=r"2\.images\.csv: is there already"):
         write(second, "rle", [turned])
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize(("name", "suffix"), [("dicom-seg", ".dcm"), ("nifti", ".nii.gz")])
+def test_a_radiograph_is_neither_replaced_nor_taken_for_masks(
+    tmp_path: Path, write_dicom: Callable[..., Path], name: str, suffix: str, overwrite: bool
+) -> None:
+    """Masks as DICOM and NIfTI are named as their radiographs are."""
+    source = write(tmp_path / "x.json", "coco", [image("a.png"), image("b.png")])
+    for stem in "ab":
+        write_dicom(tmp_path / "DCM" / f"{stem}.dcm", (6, 7))
+    there = tmp_path / ("DCM" if name == "dicom-seg" else "there")
+    path = there / f"b{suffix}"
+    if name == "nifti":
+        there.mkdir()
+        nib.save(nib.Nifti1Image(np.zeros((7, 6, 1), np.uint8), np.eye(4)), path)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    with pytest.raises(HandsegInputError, match=rf"{suffix}: is there, and is a radiograph .*; name another folder"):
+        convert(source, there, target_format=name, images=tmp_path / "DCM", overwrite=overwrite)
+    with pytest.raises(HandsegInputError, match="name another folder"):
+        convert(write(tmp_path / "1.json", "coco", [image("b.png")]), path, images=tmp_path / "DCM", overwrite=True)
+    assert all(file.read_bytes() == content for file, content in before.items())
+    assert set(before) == {file for file in tmp_path.rglob("*") if file.is_file()} - {tmp_path / "1.json"}

@@ -91,6 +91,8 @@ BAD_ENTRIES = {
     "huge integer": (annotation(points=[[10**30, 2]] * 3), "not pairs of numbers; redraw"),
     "NaN": (annotation(points=[[float("nan"), 2], *TRIANGLE]), "not finite or more than 1000000 pixels away; redraw"),
     "infinite": (annotation(points=[[1, float("inf")], *TRIANGLE]), "not finite or more than .* away; redraw"),
+    "smallest integer": (annotation(points=[[-(2**63), 2], *TRIANGLE]), "not finite or more than .* away; redraw"),
+    "too many points": (annotation(points=[[1, 2]] * 50_001), "a ring of 50001 points, more than 50000; redraw"),
     "far away": (annotation(points=[[1, -2e9], *TRIANGLE]), "not finite or more than .* away; redraw"),
 }
 

@@ -205,6 +205,7 @@ CODE = {"size": [7, 5], "counts": [35]}
         ("annotations", {"segmentation": [[1, 2, 3]]}, "three points"),
         ("annotations", {"segmentation": [[0, 0, 1, 1, float("nan"), 2]]}, "not finite"),
         ("annotations", {"segmentation": [[0, 0, 1, 1, 1e9, 2]]}, "far from the image"),
+        ("annotations", {"segmentation": [[1, 2] * 50_001]}, "50001 points, more than 50000"),
         ("annotations", {"segmentation": [["a"] * 6]}, "no list x, y"),
         ("annotations", {"segmentation": [3]}, "no usable segmentation"),
         ("annotations", {"segmentation": CODE | {"size": [5, 7]}}, "its size is"),

@@ -22,7 +22,7 @@ from handseg_bundle_common.anatomy import BONES, CHANNEL, NUM_BONES, SIDE_CONCEP
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.dicom import is_dicom_seg, read_dicom_seg, write_dicom_seg
 from handseg_bundle_common.formats.dicom.seg_codes import UNKNOWN_ORIGIN, channel_of
-from handseg_bundle_common.formats.dicom.seg_writer import COPIED
+from handseg_bundle_common.formats.dicom.seg_reference import COPIED
 from handseg_bundle_common.masks import pack_masks
 
 Write = Callable[..., Path]

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.formats.radiograph import write_radiograph
@@ -187,3 +190,32 @@ def test_a_result_that_cannot_be_written_ends_the_run(bundle: Path, images: Path
     with pytest.raises(HandsegInputError, match="overlays: cannot be written"):
         run(images, bundle, tmp_path / "out")
     assert not (tmp_path / "out" / "predictions.csv").exists()
+
+
+def write_dicom(path: Path, study: str) -> None:
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.3.4"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.Modality = study, "1.2.3.5", "DX"
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = 40, 30, 1
+    dataset.PhotometricInterpretation, dataset.PixelRepresentation = "MONOCHROME2", 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+    dataset.PixelData = np.random.default_rng(0).integers(0, 256, 1200, np.uint8).tobytes()
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def test_a_radiograph_without_a_possible_segmentation_is_a_failure_of_its_own(bundle: Path, tmp_path: Path) -> None:
+    pytest.importorskip("highdicom", reason="DICOM segmentations (pip install 'handseg[dicom]')")
+    (tmp_path / "images").mkdir()
+    for number, stem in enumerate("abc"):
+        write_dicom(tmp_path / "images" / f"{stem}.dcm", study="" if stem == "b" else f"1.2.{number}")
+    done = run(tmp_path / "images", bundle, tmp_path / "out", formats=("nifti", "rle", "dicom-seg"))
+    (failure,) = done.failures
+    assert failure.name == "b.dcm"
+    assert "has no StudyInstanceUID, by which a segmentation refers to it" in failure.sentence
+    assert "b.dcm" in (tmp_path / "out" / "failures.csv").read_text()
+    for kind, suffix in (("nifti", ".nii.gz"), ("dicom-seg", ".dcm")):
+        names = [path.name for path in sorted((tmp_path / "out" / "masks" / kind).iterdir())]
+        assert names == [f"a{suffix}", f"c{suffix}"]
+    assert "b.dcm" not in (tmp_path / "out" / "predictions.csv").read_text()

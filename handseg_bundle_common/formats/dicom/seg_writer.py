@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import uuid
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,25 +15,15 @@ from handseg_bundle_common import __version__
 from handseg_bundle_common.anatomy import BONES, NUM_BONES, Side
 from handseg_bundle_common.errors import HandsegInputError
 from handseg_bundle_common.files import write_atomically
-from handseg_bundle_common.formats.dicom.files import is_dicom, need_extra, read_header, reading, sop_class
+from handseg_bundle_common.formats.dicom.files import is_dicom, need_extra, read_header, reading
 from handseg_bundle_common.formats.dicom.header import check_radiograph, side_tag
 from handseg_bundle_common.formats.dicom.seg_codes import describe_bone
+from handseg_bundle_common.formats.dicom.seg_reference import date_or_time, orientation_of, reference_of
 from handseg_bundle_common.masks import Packed, pack_masks, unpack_masks
 
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation
     from pydicom import Dataset, FileDataset
-
-# All that is copied from the radiograph: the elements of type 1 and 2 of the modules Patient and General Study
-# (PS3.3, C.7.1.1 and C.7.2.1), by which an archive finds the patient and the study, and what refers to the picture.
-COPIED = (
-    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
-    *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
-    *("SpecificCharacterSet", "SOPInstanceUID", "SeriesInstanceUID", "Rows", "Columns", "Modality"),
-    *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
-)
-_NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-_SEXES = ("M", "F", "O")
 
 _SERIES_NUMBER = 29
 # Characters that an element of type LO holds (PS3.5, 6.2).
@@ -54,8 +45,8 @@ def write_dicom_seg(
 
     It holds a segment and a frame of every bone in the order of `anatomy.BONES`, with or without pixels. The same
     radiograph, masks and other arguments give the same bytes: UIDs are derived from them, and the date is that of the
-    radiograph. `COPIED` is all that is taken from the radiograph's file. The side is coded where Image Laterality or
-    Laterality tells it. A side that something else tells stands as a remark in Segment Description alone.
+    radiograph. `seg_reference.COPIED` is all that is taken from the radiograph's file. The side is coded where Image
+    Laterality or Laterality tells it. A side that something else tells stands as a remark in Segment Description alone.
 
     Args:
         path: file to write, `.dcm`.
@@ -67,11 +58,13 @@ def write_dicom_seg(
         estimated_from: what tells that side, for the remark.
 
     Raises:
-        HandsegInputError: the source is no DICOM radiograph, is of another size or lacks a UID, the extra `dicom` is
-            missing, or the file cannot be written.
+        HandsegInputError: the source is no DICOM radiograph, is of another size, lacks a UID or would be replaced, the
+            extra `dicom` is missing, or the file cannot be written.
     """
     if not is_dicom(source):
         raise HandsegInputError(source, "is no DICOM file, to which a DICOM segmentation must refer", _NOT_DICOM)
+    if Path(path).exists() and Path(path).samefile(source):
+        raise HandsegInputError(path, "is the radiograph itself", "name another folder")
     need_extra(path)
     header = read_header(source)
     layout = check_radiograph(source, header)
@@ -83,7 +76,7 @@ def write_dicom_seg(
         side = side_tag(header)
         told = Side(side) if side in list(Side) else None
         remark = _remark(told, estimated_side, estimated_from)
-        reference = _reference(source, header)
+        reference = reference_of(source, header)
         segmentation = _segmentation(
             reference, packed.astype(np.uint32, copy=False), told, remark, (algorithm, version)
         )
@@ -99,35 +92,6 @@ def _remark(told: Side | None, estimated: Side | None, source: str) -> str:
     if estimated is None:
         return "side unknown"
     return f"side estimated from {source}, not told by the radiograph's file: {estimated.name.lower()}"
-
-
-def _reference(source: str | PathLike[str], header: FileDataset) -> Dataset:
-    """Return a data set with no more of the radiograph's than `COPIED`, and elements of type 2 at least empty."""
-    from pydicom import Dataset  # noqa: PLC0415
-
-    reference = Dataset()
-    reference.SOPClassUID = sop_class(header)
-    for name in COPIED:
-        value = header.get(name)
-        if name in _NEEDED and not value:
-            raise HandsegInputError(source, f"has no {name}, by which a segmentation refers to it", "export it again")
-        if value not in (None, "") or not name.startswith(("Lossy", "SpecificCharacterSet")):
-            setattr(reference, name, value)
-    if reference.PatientSex not in _SEXES:
-        reference.PatientSex = ""
-    for name, kind in (("PatientBirthDate", "Date"), ("StudyDate", "Date"), ("StudyTime", "Time")):
-        setattr(reference, name, _valid(getattr(reference, name), kind))
-    return reference
-
-
-def _valid(value: Any, kind: str) -> str:
-    """Return a date or time of an element, an empty text for one that is none."""
-    from pydicom.valuerep import DA, TM  # noqa: PLC0415
-
-    try:
-        return str((DA if kind == "Date" else TM)(value) or "")
-    except (TypeError, ValueError):
-        return ""
 
 
 def _segmentation(
@@ -175,14 +139,13 @@ def _segmentation(
 
 def _complete(segmentation: Segmentation, header: FileDataset) -> None:
     """Add what highdicom leaves out, and dates that do not change with the clock."""
-    orientation = header.get("PatientOrientation")
-    segmentation.PatientOrientation = orientation if orientation else None
+    segmentation.PatientOrientation = orientation_of(header)
     for name in ("InstanceCreationDate", "InstanceCreationTime"):
         segmentation.pop(name, None)
     for equipment in segmentation.ContributingEquipmentSequence:
         equipment.pop("ContributionDateTime", None)
     for kind, default in (("Date", "19000101"), ("Time", "000000")):
-        told = (_valid(header.get(f"{of}{kind}"), kind) for of in ("Content", "Acquisition", "Study"))
+        told = (date_or_time(header, f"{of}{kind}") for of in ("Content", "Acquisition", "Study"))
         setattr(segmentation, f"Content{kind}", next(filter(None, told), default))
 
 
