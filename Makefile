@@ -1,6 +1,7 @@
 # make demo   twenty-nine segmented bones with the shipped weights, then a fine-tuning of a minute
 # make test   style, types and tests
 # make benchmark   accuracy, speed and robustness of every bundle that has weights: docs/benchmark.md and README.md
+# make bench   speed and memory against the textbook's ways: benchmarks/results/ and README.md
 # make label STUDIES=folder   MONAI Label on http://127.0.0.1:8000 over a folder of radiographs: docs/monai-label.md
 # make test-label   that server and its tests
 # Each makes its own virtual environment when there is none: .venv, and .venv-label for MONAI Label.
@@ -23,7 +24,7 @@ LABEL_HOST ?= 127.0.0.1
 BUNDLES ?=
 LABELS ?=
 
-.PHONY: demo test benchmark sample clean label test-label
+.PHONY: demo test bench benchmark sample clean label test-label
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "handseg needs Python 3.11 to 3.13; name one with make PYTHON=python3.11")'
@@ -60,6 +61,9 @@ test: $(READY)
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/accuracy --publish
+
+bench: $(READY)
+	$(BIN)/python benchmarks/bench --publish
 
 $(LABEL_READY): setup.cfg pyproject.toml constraints.txt requirements/monailabel.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "handseg needs Python 3.11 to 3.13; name one with make PYTHON=python3.11")'

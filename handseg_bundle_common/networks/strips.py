@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  the name that PyTorch's own documentation uses
 
-STRIP_VALUES = 2**21
+STRIP_VALUES = 2**20
 """Values of the largest map of a strip: a few MiB, with little lost to the rows that neighbouring strips share."""
 
 

