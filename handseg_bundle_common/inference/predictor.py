@@ -187,8 +187,7 @@ def load_predictor(
         parts["network"] = compiled(parts["network"], chosen)
     runs = running(runtime, Running(parts["network"], autocast, TORCH), parts["inferer"], chosen, precision)
     parts["network"] = runs.network
-    told = {"precision": str(runs.precision or torch.float32).removeprefix("torch.")}
-    told |= {} if runs.runtime == TORCH else {"runtime": runs.runtime}
+    told = {} if runs.runtime == TORCH else {"runtime": runs.runtime}
     return Predictor(**parts, device=chosen, origin=origin | told, precision=runs.precision)
 
 
