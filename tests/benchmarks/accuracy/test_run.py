@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -14,11 +16,21 @@ import torch
 from handseg_bundle_common.anatomy import BONE_NAMES, NUM_BONES
 from handseg_bundle_common.ensemble import write_ensemble_bundle
 from handseg_bundle_common.errors import HandsegInputError
+from handseg_bundle_common.formats import radiograph
 from handseg_bundle_common.networks import EffiSegNet
 from handseg_bundle_common.weights import save_weights
 
 MARKED = "before\n<!-- benchmark -->\nnothing\n<!-- /benchmark -->\nafter\n"
 SETTINGS = {"image_size": 64, "decoder_channels": 16}
+
+
+@pytest.fixture(autouse=True)
+def loud_again() -> Iterator[None]:
+    """The benchmark silences the reader of radiographs for the rest of its process, which here has other tests."""
+    logger = logging.getLogger(radiograph.__name__)
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="module")
