@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import threading
 import time
@@ -13,13 +14,15 @@ from typing import Any
 
 from handseg_bundle_common.datasets.lists import find_files
 from handseg_bundle_common.errors import HandsegInputError
-from handseg_bundle_common.files import make_folder, read_json, write_atomically
+from handseg_bundle_common.files import make_folder, printable, read_json, write_atomically
 from handseg_bundle_common.formats.mask_files import is_mask_file
 from handseg_bundle_common.formats.radiograph import has_radiograph_suffix, is_radiograph_file, radiograph_stem
 from handseg_bundle_common.monailabel_app.incoming import check_radiograph
-from handseg_bundle_common.monailabel_app.names import UnknownNameError, check_name, path_below
+from handseg_bundle_common.monailabel_app.names import UnknownNameError, check_info, check_name, path_below
 
 _STORE = "store.json"
+
+logger = logging.getLogger(__name__)
 
 
 class RadiographFolder:
@@ -45,6 +48,7 @@ class RadiographFolder:
         self.labels = make_folder(self.studies / "labels" if labels is None else labels).absolute()
         self._lock = threading.RLock()
         self._masks: dict[Path, bool] = {}
+        self._nameless: set[str] = set()
         self._images: dict[str, Path] = {}
         self._searched = -self.fresh_s
         self._info: dict[str, Any] = {"name": self.studies.name, "description": "", "images": {}, "labels": {}}
@@ -110,6 +114,7 @@ class RadiographFolder:
     def update_image_info(self, image_id: str, info: Mapping[str, Any]) -> None:
         """Add to what is known of a radiograph."""
         self.path_of(image_id)
+        check_info(info)
         with self._lock:
             known = self._info["images"].setdefault(image_id, {})
             known.update({key: value for key, value in info.items() if key != "path"})
@@ -145,9 +150,21 @@ class RadiographFolder:
         seen = set()
         for path in find_files(self.studies, is_radiograph_file):
             identifier = path.relative_to(self.studies).with_name(radiograph_stem(path)).as_posix()
-            if identifier not in seen and not self._is_label(path) and not self._holds_masks(path):
-                seen.add(identifier)
-                yield identifier, path
+            if identifier in seen or self._is_label(path) or self._holds_masks(path) or not self._has_name(identifier):
+                continue
+            seen.add(identifier)
+            yield identifier, path
+
+    def _has_name(self, identifier: str) -> bool:
+        """Tell whether labels of a radiograph can have its name; one that they cannot have is named once."""
+        try:
+            check_name(identifier)
+        except HandsegInputError as error:
+            if identifier not in self._nameless:
+                logger.warning("%s: is passed over, because %s", printable(identifier), printable(str(error)))
+            self._nameless.add(identifier)
+            return False
+        return True
 
     def _is_label(self, path: Path) -> bool:
         return path.is_relative_to(self.labels)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from handseg_bundle_common.errors import HandsegInputError
 
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _LONGEST = 400
+_LONGEST_INFO = 100_000
 
 
 class UnknownNameError(HandsegInputError):
@@ -28,6 +31,23 @@ def check_name(name: str, kind: str = "image") -> PurePosixPath:
     if not name or len(name) > _LONGEST or is_odd or any(not part or part[0] == "." for part in parts):
         raise HandsegInputError(kind, f"{name[:60]!r} is no name of a file below its folder", "take one of the list")
     return path
+
+
+def check_info(info: object) -> None:
+    """Refuse what clients say of an image or label unless it is an object of JSON (RFC 8259), which has no NaN.
+
+    Raises:
+        HandsegInputError: it is none.
+    """
+    try:
+        text = json.dumps(info, allow_nan=False, default=str)
+    except (TypeError, ValueError) as error:
+        raise HandsegInputError(
+            "info", f"is no JSON ({error})", "send an object of texts and finite numbers"
+        ) from error
+    if not isinstance(info, Mapping) or len(text) > _LONGEST_INFO:
+        problem = f"is no object, or longer than {_LONGEST_INFO} characters"
+        raise HandsegInputError("info", problem, "send less")
 
 
 def check_tag(tag: str) -> str:

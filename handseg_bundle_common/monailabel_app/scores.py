@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,7 @@ class Scores:
             return None
 
         def rank(image: str) -> tuple[int, float]:
-            handed_out = self.store.get_image_info(image).get("strategy", {}).get(served, {}).get("ts", 0)
-            return int(handed_out), -scored[image]
+            return _handed_out(self.store.get_image_info(image), served), -scored[image]
 
         best = min(scored, key=rank)
         return {"id": best, "score": scored[best], "scored": len(scored), "unlabeled": len(images)}
@@ -93,3 +92,11 @@ class Scores:
     def _key(self, image_id: str) -> list[Any]:
         state = self.store.path_of(image_id).stat()
         return [self.judge.version, state.st_mtime_ns, state.st_size]
+
+
+def _handed_out(info: Mapping[str, Any], served: str) -> int:
+    """Return when an image was handed out, 0 if never or if a client has written something else there."""
+    times = info.get("strategy")
+    noted = times.get(served) if isinstance(times, Mapping) else None
+    moment = noted.get("ts") if isinstance(noted, Mapping) else None
+    return int(moment) if isinstance(moment, (int, float)) else 0

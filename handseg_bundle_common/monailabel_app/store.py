@@ -21,7 +21,7 @@ from handseg_bundle_common.files import write_atomically
 from handseg_bundle_common.formats.radiograph import radiograph_stem
 from handseg_bundle_common.monailabel_app.images import RadiographFolder
 from handseg_bundle_common.monailabel_app.incoming import check_label
-from handseg_bundle_common.monailabel_app.names import UnknownNameError, check_name, check_tag, path_below
+from handseg_bundle_common.monailabel_app.names import UnknownNameError, check_info, check_name, check_tag, path_below
 
 FINAL, ORIGINAL = "final", "original"
 LABEL_SUFFIX = ".seg.nrrd"
@@ -74,6 +74,7 @@ class LabelStore(RadiographFolder):
     def update_label_info(self, label_id: str, label_tag: str, info: Mapping[str, Any]) -> None:
         """Add to what is known of a label."""
         self._existing_label(label_id, label_tag)
+        check_info(info)
         with self._lock:
             self._info["labels"].setdefault(label_tag, {}).setdefault(label_id, {}).update(info)
             self._write()

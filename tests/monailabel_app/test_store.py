@@ -192,3 +192,20 @@ def test_missing_and_damaged_folders_are_told(tmp_path):
     (tmp_path / "labels" / "store.json").write_text("{")
     with pytest.raises(HandsegInputError, match="is not JSON"):
         LabelStore(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["2024-01-01 10:00.png", "hand?.png", 'a"b.png'])
+def test_a_radiograph_whose_labels_could_have_no_name_is_passed_over(studies, name, caplog):
+    known = store_of(studies).list_images()
+    picture(studies / name)
+    assert store_of(studies).list_images() == known
+    assert "is passed over" in caplog.text
+
+
+@pytest.mark.parametrize("info", [{"x": float("nan")}, {"x": "y" * 200_000}, ["x"], "x"])
+def test_what_clients_say_of_an_image_has_to_be_an_object_of_json(studies, info):
+    store = store_of(studies)
+    image = store.list_images()[0]
+    with pytest.raises(HandsegInputError, match="info"):
+        store.update_image_info(image, info)
+    assert "x" not in store.get_image_info(image)
